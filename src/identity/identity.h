@@ -1,0 +1,89 @@
+/*
+ * identity.h - the identity graph: any identity of a person leads to one user.
+ *
+ * Users are numbered densely from 0 as they first appear. Keys are (kind, text): identity, device,
+ * email, phone. After a merge the merged user's keys lead to the survivor; the old
+ * number stays known and leads there too. Changed only by the thread that applies the log. Not
+ * synchronised: see engine.
+ */
+#ifndef IDENTITY_IDENTITY_H
+#define IDENTITY_IDENTITY_H
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/err.h"
+
+enum { USER_NONE = 0xffffffff };
+
+/* Written to disk; the same numbers as command.h's ref_kind. */
+enum identity_kind { IDENTITY_IDENTITY = 1, IDENTITY_DEVICE = 2, IDENTITY_EMAIL = 3, IDENTITY_PHONE = 4 };
+
+struct identity_key {
+    enum identity_kind kind;
+    struct bytes text;
+};
+
+struct identity_graph;
+
+struct identity_config {
+    /* At a login with an identity that exists, on a device whose user is anonymous: does the
+     * anonymous history join that user? (First logins of a new identity always join.) */
+    bool does_join_existing;
+};
+
+MUST_CHECK struct err identity_new(struct identity_config config, struct identity_graph **out);
+void identity_free(struct identity_graph *graph);
+void identity_configure(struct identity_graph *graph, struct identity_config config);
+
+struct identity_result {
+    uint32_t user; /* the (surviving) user of the keys */
+    bool is_new;   /* made by this call */
+    /* A merge that this call decided: `from` has become part of `user`. The caller moves what
+     * belongs to it (events, profile). USER_NONE: none. */
+    uint32_t merged_from;
+};
+
+/* Finds or makes the user of these keys (1 or more) and attaches the keys that are new. The rules
+ * are in docs/modules/identity.md. */
+MUST_CHECK struct err identity_resolve(struct identity_graph *graph, const struct identity_key *keys,
+                                       uint32_t count, struct identity_result *out);
+/* USER_NONE: nobody. Follows merges. */
+uint32_t identity_find(const struct identity_graph *graph, struct identity_key key);
+/* The text under any kind, tried in the order identity, email, phone, device. */
+uint32_t identity_find_any(const struct identity_graph *graph, struct bytes text);
+
+/* Two different living users become one. The survivor is the one with the smaller number, whichever
+ * was named first, so that the result doesn't depend on the order of merges. */
+MUST_CHECK struct err identity_merge(struct identity_graph *graph, uint32_t a, uint32_t b,
+                                     uint32_t *survivor_out, uint32_t *merged_out);
+/* The living user that a number leads to; itself when it was never merged. */
+uint32_t identity_survivor(const struct identity_graph *graph, uint32_t user);
+/* Forgets all keys of the user; the number stays used. Later arrivals with its keys: see
+ * identity_is_erased. */
+MUST_CHECK struct err identity_erase(struct identity_graph *graph, uint32_t user);
+/* A tombstone: the key belonged to an erased user (kept as a keyed digest, not as text). */
+bool identity_is_erased(const struct identity_graph *graph, struct identity_key key);
+
+/* Users ever numbered, merged and erased ones too. */
+uint32_t identity_user_count(const struct identity_graph *graph);
+bool identity_is_anonymous(const struct identity_graph *graph, uint32_t user);
+
+/* The keys of a user, oldest first; at most `max` are written to `keys`; returns how many there
+ * are. The texts live until the next change. */
+uint32_t identity_keys(const struct identity_graph *graph, uint32_t user, struct identity_key *keys,
+                       uint32_t max);
+/* The text to show for a user: latest identity, else email, phone, device. */
+struct bytes identity_display(const struct identity_graph *graph, uint32_t user);
+/* The users that were merged into this one; at most max written; returns how many there are. */
+uint32_t identity_merged_into(const struct identity_graph *graph, uint32_t user, uint32_t *from,
+                              uint32_t max);
+/* Users one of whose keys contains the text (case-insensitive ASCII), smallest numbers first from
+ * `after` on (USER_NONE: from the start). Bounded: looks at no more than `budget` keys; *more_out. */
+uint32_t identity_search(const struct identity_graph *graph, struct bytes text, uint32_t after,
+                         uint32_t *users, uint32_t max, bool *more_out);
+
+void identity_save(const struct identity_graph *graph, struct buf *to);
+MUST_CHECK struct err identity_load(struct bytes from, struct identity_config config,
+                                    struct identity_graph **out);
+
+#endif
