@@ -81,7 +81,8 @@ struct reader {
 
 static inline struct reader reader_of(struct bytes bytes)
 {
-    return (struct reader){ .next = bytes.ptr, .end = bytes.ptr + bytes.len };
+    return (struct reader){ .next = bytes.ptr,
+                            .end = bytes.len ? bytes.ptr + bytes.len : bytes.ptr };
 }
 
 uint8_t reader_u8(struct reader *reader);

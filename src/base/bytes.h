@@ -48,13 +48,14 @@ static inline int bytes_compare(struct bytes a, struct bytes b)
 
 static inline bool bytes_start_with(struct bytes text, struct bytes prefix)
 {
-    return text.len >= prefix.len && (prefix.len == 0 || memcmp(text.ptr, prefix.ptr, prefix.len) == 0);
+    return text.len >= prefix.len &&
+           (prefix.len == 0 || memcmp(text.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 static inline bool bytes_end_with(struct bytes text, struct bytes suffix)
 {
-    return text.len >= suffix.len &&
-           (suffix.len == 0 || memcmp(text.ptr + text.len - suffix.len, suffix.ptr, suffix.len) == 0);
+    return text.len >= suffix.len && (suffix.len == 0 || memcmp(text.ptr + text.len - suffix.len,
+                                                                suffix.ptr, suffix.len) == 0);
 }
 
 /* The part from `from` (clamped) with at most `len` bytes. */
@@ -64,7 +65,7 @@ static inline struct bytes bytes_slice(struct bytes text, size_t from, size_t le
         from = text.len;
     if (len > text.len - from)
         len = text.len - from;
-    return bytes_of(text.ptr + from, len);
+    return bytes_of(from ? text.ptr + from : text.ptr, len);
 }
 
 static inline uint16_t load_le16(const uint8_t *from)
