@@ -1,4 +1,4 @@
-/* thread.h - threads, mutexes, conditions, and a bounded queue. A failure of the primitives
+/* thread.h - threads, mutexes, conditions, and a pool of threads. A failure of the primitives
  * themselves (other than making a thread) is our mistake and asserts. */
 #ifndef SYS_THREAD_H
 #define SYS_THREAD_H
