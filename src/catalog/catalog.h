@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/value.h"
 
-enum { CATALOG_NONE = 0xffffffff };
+#define CATALOG_NONE UINT32_C(0xffffffff)
 
 /* What a project accepts. Zero-initialised members take the defaults of catalog_limits_default. */
 struct catalog_limits {

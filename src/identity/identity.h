@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-enum { USER_NONE = 0xffffffff };
+#define USER_NONE UINT32_C(0xffffffff)
 
 /* Written to disk; the same numbers as command.h's ref_kind. */
 enum identity_kind { IDENTITY_IDENTITY = 1, IDENTITY_DEVICE = 2, IDENTITY_EMAIL = 3, IDENTITY_PHONE = 4 };
