@@ -26,11 +26,11 @@ struct project;
 struct engine_config {
     struct disk *disk; /* its root is the data folder; borrowed */
     struct clock *clock;
-    struct thread_pool *pool;    /* for queries; borrowed */
-    uint64_t checkpoint_bytes;   /* of log between checkpoints; 0: 256 MiB */
-    uint64_t queue_bytes;        /* of batches submitted and not yet applied, a project; 0: 64 MiB */
-    uint64_t cache_bytes;        /* of the store's sections; 0: 256 MiB */
-    uint64_t disk_floor_bytes;   /* room that must stay free: below it, submits are refused */
+    struct thread_pool *pool;  /* for queries; borrowed */
+    uint64_t checkpoint_bytes; /* of log between checkpoints; 0: 256 MiB */
+    uint64_t queue_bytes;      /* of batches submitted and not yet applied, a project; 0: 64 MiB */
+    uint64_t cache_bytes;      /* of the store's sections; 0: 256 MiB */
+    uint64_t disk_floor_bytes; /* room that must stay free: below it, submits are refused */
     /* What is on disk is unknown, or applying failed: nothing may go on. Must not return in a
      * server. */
     void (*on_broken)(void *ctx, const char *project, struct err err);
@@ -49,11 +49,11 @@ void engine_abandon(struct engine *engine);
 /* --- projects --------------------------------------------------------------------- */
 
 struct project_settings {
-    struct bytes time_zone;   /* "Asia/Kolkata" */
-    enum weekday week_start;  /* 0: Monday */
-    uint32_t shards;          /* of a new project; 0: 8 */
-    bool does_join_existing;  /* identity.h */
-    uint32_t dedup_days;      /* 0: 7 */
+    struct bytes time_zone;    /* "Asia/Kolkata" */
+    enum weekday week_start;   /* 0: Monday */
+    uint32_t shards;           /* of a new project; 0: 8 */
+    bool does_join_existing;   /* identity.h */
+    uint32_t dedup_days;       /* 0: 7 */
     uint32_t retention_months; /* 0: 120 */
 };
 
@@ -68,7 +68,8 @@ MUST_CHECK struct err engine_project(struct engine *engine, const char *id,
 const char *project_id(const struct project *project);
 const struct zone *project_zone(const struct project *project);
 /* A zone by name, kept for the engine's life. */
-MUST_CHECK struct err engine_zone(struct engine *engine, struct bytes name, const struct zone **out);
+MUST_CHECK struct err engine_zone(struct engine *engine, struct bytes name,
+                                  const struct zone **out);
 
 /* --- writing ------------------------------------------------------------------------ */
 
@@ -124,11 +125,11 @@ uint32_t project_search_users(struct project *project, struct bytes text, uint32
 MUST_CHECK struct err project_catalog(struct project *project, struct catalog **out);
 
 struct project_stats {
-    uint64_t position;         /* the next command's */
-    uint64_t applied;          /* all before it are applied */
-    uint64_t events;           /* stored */
-    uint64_t duplicates;       /* events left out because their event_id was known */
-    uint64_t users;            /* living */
+    uint64_t position;   /* the next command's */
+    uint64_t applied;    /* all before it are applied */
+    uint64_t events;     /* stored */
+    uint64_t duplicates; /* events left out because their event_id was known */
+    uint64_t users;      /* living */
     uint64_t queue_bytes;
     uint64_t log_bytes;
     uint64_t log_syncs;

@@ -16,7 +16,12 @@
 #define USER_NONE UINT32_C(0xffffffff)
 
 /* Written to disk; the same numbers as command.h's ref_kind. */
-enum identity_kind { IDENTITY_IDENTITY = 1, IDENTITY_DEVICE = 2, IDENTITY_EMAIL = 3, IDENTITY_PHONE = 4 };
+enum identity_kind {
+    IDENTITY_IDENTITY = 1,
+    IDENTITY_DEVICE = 2,
+    IDENTITY_EMAIL = 3,
+    IDENTITY_PHONE = 4
+};
 
 struct identity_key {
     enum identity_kind kind;
@@ -45,8 +50,9 @@ struct identity_result {
 
 /* Finds or makes the user of these keys (1 or more) and attaches the keys that are new. The rules
  * are in docs/modules/identity.md. */
-MUST_CHECK struct err identity_resolve(struct identity_graph *graph, const struct identity_key *keys,
-                                       uint32_t count, struct identity_result *out);
+MUST_CHECK struct err identity_resolve(struct identity_graph *graph,
+                                       const struct identity_key *keys, uint32_t count,
+                                       struct identity_result *out);
 /* USER_NONE: nobody. Follows merges. */
 uint32_t identity_find(const struct identity_graph *graph, struct identity_key key);
 /* The text under any kind, tried in the order identity, email, phone, device. */

@@ -23,7 +23,7 @@ struct log_entry {
      * error when it isn't and never will be (ERR_FULL: disk full; the log goes on). Must be quick
      * and must not submit. */
     void (*done)(struct log_entry *entry, struct err err);
-    uint64_t position; /* out: of its first command */
+    uint64_t position;      /* out: of its first command */
     struct log_entry *next; /* the log's */
 };
 
@@ -32,10 +32,10 @@ typedef struct err log_visit_fn(void *ctx, uint64_t position, uint32_t count, st
 
 struct log_stats {
     uint64_t next_position;
-    uint64_t size_bytes;  /* of all files */
+    uint64_t size_bytes; /* of all files */
     uint64_t syncs;
     uint64_t batches;
-    uint64_t cut_bytes;   /* a torn tail that opening cut off */
+    uint64_t cut_bytes; /* a torn tail that opening cut off */
 };
 
 struct log;
@@ -55,10 +55,10 @@ struct log {
 
 struct log_files_config {
     struct disk *disk;
-    const char *dir;         /* made when missing; locked: ERR_BUSY when another process has it */
-    uint64_t file_bytes;     /* a new file is begun past this; 0: 64 MiB */
-    uint64_t queue_bytes;    /* of waiting batches; 0: 64 MiB */
-    uint64_t first_position; /* where an empty log begins; 0: 1 */
+    const char *dir;           /* made when missing; locked: ERR_BUSY when another process has it */
+    uint64_t file_bytes;       /* a new file is begun past this; 0: 64 MiB */
+    uint64_t queue_bytes;      /* of waiting batches; 0: 64 MiB */
+    uint64_t first_position;   /* where an empty log begins; 0: 1 */
     uint64_t disk_floor_bytes; /* with less room than this left, submits answer ERR_FULL */
     /* A sync has failed: what is on disk is unknown, and nothing may go on. Called once, on the
      * log's thread; must not return in a server (sys_die). */

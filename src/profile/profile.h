@@ -27,7 +27,13 @@ MUST_CHECK struct err profiles_new(struct profile_limits limits, struct profiles
 void profiles_free(struct profiles *profiles);
 
 /* Numbers as in command.h's property_op. */
-enum profile_op { PROFILE_SET = 0, PROFILE_ADD = 1, PROFILE_REMOVE = 2, PROFILE_INCR = 3, PROFILE_DELETE = 4 };
+enum profile_op {
+    PROFILE_SET = 0,
+    PROFILE_ADD = 1,
+    PROFILE_REMOVE = 2,
+    PROFILE_INCR = 3,
+    PROFILE_DELETE = 4
+};
 
 /*
  * Applies one operator. Rules (CleverTap's, reference/clevertap.md 7.4): $add to a missing property

@@ -43,7 +43,7 @@ MUST_CHECK struct err query_parse_json(struct json_value json, struct arena *are
                                        struct query **out, struct query_problem *problem_out);
 void query_put_cql(const struct query *query, struct buf *to);  /* canonical text */
 void query_put_json(const struct query *query, struct buf *to); /* canonical tree */
-const char *query_report(const struct query *query); /* "select", "funnel", … */
+const char *query_report(const struct query *query);            /* "select", "funnel", … */
 
 /* What a question is asked of: one position of one project. All members are read only and stay as
  * they are for the whole run. Identities are reached through functions, since the graph itself may
@@ -61,23 +61,33 @@ struct query_source {
     /* The text to show for a user, copied into the arena. */
     struct bytes (*show_user)(void *identities, uint32_t user, struct arena *arena);
     bool (*is_living)(void *identities, uint32_t user); /* not merged away, not erased */
-    MUST_CHECK struct err (*load_zone)(void *identities, struct bytes name, const struct zone **out);
+    MUST_CHECK struct err (*load_zone)(void *identities, struct bytes name,
+                                       const struct zone **out);
 };
 
 struct query_options {
-    struct bytes time_zone; /* empty: the tree's, else the project's */
-    size_t memory_bytes;    /* 0: 1 GiB */
-    int64_t timeout_ms;     /* 0: 60 s */
+    struct bytes time_zone;          /* empty: the tree's, else the project's */
+    size_t memory_bytes;             /* 0: 1 GiB */
+    int64_t timeout_ms;              /* 0: 60 s */
     const atomic_bool *is_cancelled; /* may be NULL */
     struct thread_pool *pool;        /* may be NULL: the caller's thread */
     struct clock *clock;             /* for the time limit */
-    bool is_explain;         /* the plan instead of the answer */
-    bool is_analyze;         /* with what was read, after running */
-    bool allows_unknown;     /* unknown event and property names are empty, not errors */
+    bool is_explain;                 /* the plan instead of the answer */
+    bool is_analyze;                 /* with what was read, after running */
+    bool allows_unknown;             /* unknown event and property names are empty, not errors */
 };
 
-enum table_type { TABLE_INT, TABLE_REAL, TABLE_STRING, TABLE_BOOL, TABLE_TIME, TABLE_DATE, TABLE_LIST,
-                  TABLE_OBJECT /* JSON text */, TABLE_ANY };
+enum table_type {
+    TABLE_INT,
+    TABLE_REAL,
+    TABLE_STRING,
+    TABLE_BOOL,
+    TABLE_TIME,
+    TABLE_DATE,
+    TABLE_LIST,
+    TABLE_OBJECT /* JSON text */,
+    TABLE_ANY
+};
 
 struct table_cell {
     enum { CELL_NULL, CELL_INT, CELL_REAL, CELL_STRING, CELL_BOOL, CELL_TIME_TEXT, CELL_JSON } kind;
@@ -120,7 +130,8 @@ MUST_CHECK struct err query_run(const struct query *query, const struct query_so
                                 const struct query_options *options, struct arena *scratch,
                                 struct table *table_out, struct query_problem *problem_out);
 
-void table_put_json(const struct table *table, struct buf *to); /* {"report","columns","rows","meta"} */
+void table_put_json(const struct table *table,
+                    struct buf *to); /* {"report","columns","rows","meta"} */
 void table_put_csv(const struct table *table, struct buf *to);  /* safe for spreadsheets */
 void table_put_text(const struct table *table, struct buf *to); /* aligned, for a terminal */
 void table_done(struct table *table);

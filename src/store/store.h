@@ -31,7 +31,8 @@ struct store_event {
     uint32_t user;
     uint32_t event;  /* event type */
     int64_t time_ms; /* TIME_MS_MIN .. TIME_MS_MAX */
-    uint64_t seq;    /* log position: unique among events that aren't items; an item has its parent's */
+    uint64_t
+        seq; /* log position: unique among events that aren't items; an item has its parent's */
     const struct store_property *properties;
     uint32_t property_count;
 };
@@ -60,9 +61,9 @@ struct store_slice {
 struct store_column {
     const uint64_t *present; /* bit per event; NULL: all have it */
     union {
-        const int64_t *integers;  /* VALUE_INT, VALUE_TIME, VALUE_BOOL (0 or 1) */
-        const double *reals;      /* VALUE_REAL */
-        const uint32_t *codes;    /* VALUE_STRING, VALUE_LIST: into the texts */
+        const int64_t *integers; /* VALUE_INT, VALUE_TIME, VALUE_BOOL (0 or 1) */
+        const double *reals;     /* VALUE_REAL */
+        const uint32_t *codes;   /* VALUE_STRING, VALUE_LIST: into the texts */
     };
     const struct bytes *texts; /* strings; the same text may be there twice */
     uint32_t text_count;
@@ -120,7 +121,8 @@ struct store_ops {
     /* A checkpoint at `position` (all commands before it are applied): `begin` runs with the writer
      * stopped and is quick; `write` runs in the background beside the writer: flushes what was in
      * memory at begin, then makes the manifest name the parts, the position, and `extra` (the
-     * caller's own files, opaque). After it returns, the log before `position` isn't needed. */
+     * caller's own files, opaque). After it returns, the log before `position` isn't needed. When it
+     * fails (ERR_FULL) it may be called again. */
     struct err (*checkpoint_begin)(struct store *store, uint64_t position);
     struct err (*checkpoint_write)(struct store *store, struct bytes extra);
 
@@ -133,7 +135,8 @@ struct store_ops {
     /* readers */
     void (*snapshot_free)(struct store_snapshot *snapshot);
     uint32_t (*shards)(const struct store_snapshot *snapshot);
-    uint32_t (*shard_rows)(const struct store_snapshot *snapshot, uint32_t shard); /* user rows: all rows are below it */
+    uint32_t (*shard_rows)(const struct store_snapshot *snapshot,
+                           uint32_t shard); /* user rows: all rows are below it */
     /* The months of a shard that hold events of the type within [from_ms, to_ms), ascending. */
     struct err (*months)(struct store_snapshot *snapshot, uint32_t shard, uint32_t event,
                          int64_t from_ms, int64_t to_ms, struct arena *arena,
@@ -155,7 +158,8 @@ struct store_ops {
     struct err (*user_events)(struct store_snapshot *snapshot, uint32_t user, int64_t from_ms,
                               int64_t to_ms, bool is_backwards, struct arena *scratch,
                               store_user_visit_fn *visit, void *ctx);
-    struct store_read_stats (*read_stats)(const struct store_snapshot *snapshot); /* since it was taken */
+    struct store_read_stats (*read_stats)(
+        const struct store_snapshot *snapshot); /* since it was taken */
 };
 struct store {
     const struct store_ops *ops;
@@ -172,8 +176,9 @@ struct store_files_config {
     uint32_t shards;         /* of a new store; 0: 8. An existing one keeps its own */
     const struct zone *zone; /* for day counts in headers; borrowed */
     uint32_t tail_events;    /* a shard's tail is sealed at this many; 0: 16384 */
-    uint32_t flush_events;   /* a shard's sealed events in memory are flushed at this many; 0: 262144 */
-    uint64_t cache_bytes;    /* of decoded or read sections; 0: 256 MiB */
+    uint32_t
+        flush_events; /* a shard's sealed events in memory are flushed at this many; 0: 262144 */
+    uint64_t cache_bytes;      /* of decoded or read sections; 0: 256 MiB */
     uint32_t retention_months; /* 0: 120 */
 };
 

@@ -48,8 +48,10 @@ MUST_CHECK struct err file_reserve(struct disk_file *file, uint64_t size);
 MUST_CHECK struct err file_size(struct disk_file *file, uint64_t *size_out);
 
 MUST_CHECK struct err disk_make_dir(struct disk *disk, const char *path); /* exists already: fine */
-MUST_CHECK struct err disk_rename(struct disk *disk, const char *from, const char *to); /* replaces */
-MUST_CHECK struct err disk_remove(struct disk *disk, const char *path); /* a file or an empty folder */
+MUST_CHECK struct err disk_rename(struct disk *disk, const char *from,
+                                  const char *to); /* replaces */
+MUST_CHECK struct err disk_remove(struct disk *disk,
+                                  const char *path); /* a file or an empty folder */
 MUST_CHECK struct err disk_sync_dir(struct disk *disk, const char *path);
 /* The names in a folder, sorted by bytes, each zero-terminated, one after the other in `names`;
  * `*count_out` names. */

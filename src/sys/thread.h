@@ -43,7 +43,8 @@ struct thread {
 };
 typedef void *thread_fn(void *ctx);
 /* `name` shows in top and gdb: 15 bytes at most. Signals are blocked in the new thread. */
-MUST_CHECK struct err thread_start(struct thread *thread, const char *name, thread_fn *fn, void *ctx);
+MUST_CHECK struct err thread_start(struct thread *thread, const char *name, thread_fn *fn,
+                                   void *ctx);
 void thread_join(struct thread *thread);
 /* Lowest CPU and I/O priority for the calling thread; best effort. */
 void thread_set_background(void);
