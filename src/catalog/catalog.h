@@ -29,17 +29,24 @@ struct catalog_limits {
 };
 struct catalog_limits catalog_limits_default(void);
 
+/* What a catalog can hold at all; a project's own limits (above) are kept by those who put. */
+enum { CATALOG_EVENTS_MAX = 1 << 16, CATALOG_PROPERTIES_MAX = 1 << 18 };
+
 struct catalog;
 MUST_CHECK struct err catalog_new(struct catalog **out);
 void catalog_free(struct catalog *catalog);
+/* As it is now; nothing is shared. */
+MUST_CHECK struct err catalog_copy(const struct catalog *catalog, struct catalog **out);
 
 /* --- event types ------------------------------------------------------------------ */
 
 /* Finds or makes. is_folded: a type whose name is equal without case and white space is the same,
- * the first of them made; otherwise names compare exactly. */
+ * the first of them made; otherwise names compare exactly. ERR_INVALID: a name that's empty or
+ * longer than 1024 bytes. ERR_LIMIT. is_new_out may be NULL. */
 MUST_CHECK struct err catalog_event_put(struct catalog *catalog, struct bytes name, bool is_folded,
                                         uint32_t *event_out, bool *is_new_out);
-/* CATALOG_NONE: there's none. */
+/* CATALOG_NONE: there's none. "Charged/Items" finds the items of Charged, unless there's an event
+ * type of just that name. */
 uint32_t catalog_event_find(const struct catalog *catalog, struct bytes name, bool is_folded);
 struct bytes catalog_event_name(const struct catalog *catalog, uint32_t event);
 uint32_t catalog_event_count(const struct catalog *catalog);
@@ -54,7 +61,8 @@ bool catalog_event_is_discarded(const struct catalog *catalog, uint32_t event);
 
 /* --- properties --------------------------------------------------------------------- */
 
-/* One number per name, shared by events and profiles; names compare exactly. */
+/* One number per name, shared by events and profiles; names compare exactly. ERR_INVALID,
+ * ERR_LIMIT: as for events. */
 MUST_CHECK struct err catalog_property_put(struct catalog *catalog, struct bytes name,
                                            uint32_t *property_out);
 uint32_t catalog_property_find(const struct catalog *catalog, struct bytes name);
@@ -78,7 +86,8 @@ struct catalog_event_stats {
 };
 struct catalog_event_stats catalog_event_stats(const struct catalog *catalog, uint32_t event);
 
-/* The properties seen with an event type, in order of first sight; `types` has bit (1 << type). */
+/* The properties seen with an event type, in order of first sight; `types` has bit (1 << type). The
+ * array lives until the next catalog_saw_… of the same event type (or profile). */
 struct catalog_column {
     uint32_t property;
     uint32_t types;
@@ -91,7 +100,9 @@ uint32_t catalog_profile_columns(const struct catalog *catalog,
 
 /* --- help ------------------------------------------------------------------------------ */
 
-/* The known name nearest to a wrong one (edit distance, no more than a third of it); empty: none. */
+/* The known name nearest to a wrong one (edit distance without case and white space, no more than a
+ * third of its length; the more frequent of two); empty: none. Properties: of those seen with any
+ * event, or with profiles. */
 struct bytes catalog_nearest_event(const struct catalog *catalog, struct bytes name);
 struct bytes catalog_nearest_property(const struct catalog *catalog, struct bytes name,
                                       bool is_profile);

@@ -80,8 +80,11 @@ struct profile_chunk {
 };
 struct profile_chunk profile_chunk(const struct profile_view *view, uint32_t property,
                                    uint32_t first);
-/* The text of a string number, of this view. */
+/* The text of a string number, of this view; empty for numbers that no string has. */
 struct bytes profile_text(const struct profile_view *view, uint64_t number);
+/* The items of a list number; how many. The array is the arena's, or NULL when it has no room. */
+uint32_t profile_list(const struct profile_view *view, uint64_t number, struct arena *arena,
+                      const struct bytes **items_out);
 uint32_t profile_text_count(const struct profile_view *view); /* numbers are below this */
 
 struct profile_activity {
