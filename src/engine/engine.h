@@ -30,6 +30,8 @@ struct engine_config {
     uint64_t checkpoint_bytes; /* of log between checkpoints; 0: 256 MiB */
     uint64_t queue_bytes;      /* of batches submitted and not yet applied, a project; 0: 64 MiB */
     uint64_t cache_bytes;      /* of the store's sections; 0: 256 MiB */
+    uint32_t tail_events;      /* the store's; 0: its defaults. Small ones bring tests through */
+    uint32_t flush_events;     /* every physical state */
     uint64_t disk_floor_bytes; /* room that must stay free: below it, submits are refused */
     /* What is on disk is unknown, or applying failed: nothing may go on. Must not return in a
      * server. */

@@ -478,6 +478,8 @@ static struct err open_state(struct project *project, const struct project_setti
         .dir = project->dir,
         .shards = settings->shards,
         .zone = project->zone,
+        .tail_events = config->tail_events,
+        .flush_events = config->flush_events,
         .cache_bytes = config->cache_bytes,
         .retention_months = settings->retention_months,
     };
