@@ -1,0 +1,98 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { toast } from 'sonner';
+import { funnelOf } from '@/model/funnel';
+import { retentionOf } from '@/model/retention';
+import { trendsOf } from '@/model/trends';
+import type { Tree } from '@/model/tree';
+import { href } from '@/shell/navigation';
+import { useProject } from '@/shell/project';
+import { api, messageOf } from './api';
+import { encodeState } from './url-state';
+import type { ReportKind, SavedReport } from './types';
+
+export interface ReportDraft {
+  name: string;
+  description?: string;
+  kind: ReportKind;
+  query: unknown;
+  view?: unknown;
+}
+
+export function useReports() {
+  const { project } = useProject();
+  return useQuery({
+    queryKey: ['reports', project.id],
+    queryFn: async ({ signal }) => (await api<{ reports: SavedReport[] }>('/v1/reports', { signal })).reports,
+    staleTime: 30_000,
+  });
+}
+
+export function useReportActions() {
+  const { project } = useProject();
+  const client = useQueryClient();
+  const changed = (): Promise<void> => client.invalidateQueries({ queryKey: ['reports', project.id] });
+  const failed = (error: unknown): void => void toast.error(messageOf(error));
+
+  const create = useMutation({
+    mutationFn: (draft: ReportDraft) => api<SavedReport>('/v1/reports', { method: 'POST', body: draft }),
+    onSuccess: changed,
+    onError: failed,
+  });
+  const update = useMutation({
+    mutationFn: ({ report, draft }: { report: SavedReport; draft: ReportDraft }) =>
+      api<SavedReport>(`/v1/reports/${encodeURIComponent(report.id)}`, {
+        method: 'PUT',
+        body: draft,
+        headers: report.etag ? { 'If-Match': report.etag } : {},
+      }),
+    onSettled: changed,
+    onError: failed,
+  });
+  const remove = useMutation({
+    mutationFn: (report: SavedReport) => api(`/v1/reports/${encodeURIComponent(report.id)}`, { method: 'DELETE' }),
+    onSuccess: async (_, report) => {
+      await changed();
+      toast(`“${report.name}” was deleted.`, {
+        duration: 10_000,
+        action: { label: 'Undo', onClick: () => create.mutate(draftOf(report)) },
+      });
+    },
+    onError: failed,
+  });
+  return { create, update, remove };
+}
+
+export function draftOf(report: SavedReport): ReportDraft {
+  const { name, description, kind, query, view } = report;
+  return { name, kind, query, ...(description ? { description } : {}), ...(view ? { view } : {}) };
+}
+
+interface View {
+  page: string;
+  state: unknown;
+}
+
+export function viewOf(report: SavedReport): View | null {
+  const view = report.view as Partial<View> | null | undefined;
+  if (view && typeof view === 'object' && typeof view.page === 'string' && view.state) return view as View;
+  const tree = report.query as Tree | null;
+  if (!tree) return null;
+  const state = trendsOf(tree) ?? null;
+  if (state) return { page: 'trends', state };
+  const funnel = funnelOf(tree);
+  if (funnel) return { page: 'funnels', state: funnel };
+  const retention = retentionOf(tree);
+  return retention ? { page: 'retention', state: retention } : null;
+}
+
+/** Where a saved report opens: in its builder, or as CQL when no builder can show it. */
+export function reportHref(project: string | number, report: SavedReport): string {
+  const tree = report.query as { report?: string; identity?: string } | null;
+  const id = `report=${encodeURIComponent(report.id)}`;
+  if (tree?.report === 'events' && typeof tree.identity === 'string') {
+    return href(project, `users/${encodeURIComponent(tree.identity)}`);
+  }
+  const view = viewOf(report);
+  if (view) return href(project, view.page, `q=${encodeState(view.state)}&${id}`);
+  return href(project, 'query', `tree=${encodeState(report.query)}&${id}`);
+}
