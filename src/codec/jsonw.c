@@ -158,7 +158,11 @@ static size_t put_integer(int64_t value, char *to)
 size_t real_to_text(double value, char *to)
 {
     bool is_whole = fabs(value) < WHOLE_MAX && (double)(int64_t)value == value;
-    if (is_whole && !(value == 0 && signbit(value)))
+    if (is_whole && value == 0 && signbit(value)) {
+        memcpy(to, "-0.0", 4); /* "-0" would read back as the integer 0 */
+        return 4;
+    }
+    if (is_whole)
         return put_integer((int64_t)value, to);
     return json_shortest_real(value, to);
 }

@@ -45,8 +45,8 @@ void jsonw_value(struct jsonw *w, const struct value *value);
 /* JSON that's made already. */
 void jsonw_raw(struct jsonw *w, struct bytes json);
 
-/* The shortest decimal text that reads back as `value`, without a zero at the end; up to 24 bytes
- * at `to`; returns its length. Shared with CSV and tables. */
+/* The shortest decimal text that reads back as this finite `value`, without a zero at the end (but
+ * -0.0 keeps its own); up to 24 bytes at `to`; returns its length. Shared with CSV and tables. */
 size_t real_to_text(double value, char *to);
 
 #endif

@@ -17,8 +17,9 @@ MUST_CHECK struct err gzip_unpack(struct bytes data, size_t max_bytes, struct bu
 struct unzip;
 MUST_CHECK struct err unzip_new(struct unzip **out);
 void unzip_free(struct unzip *unzip);
-/* Feeds input and appends up to `room` bytes of output; *used_out input bytes were taken. Call with
- * an empty input at the end of the file: ERR_CORRUPT when the stream is cut short. */
+/* Feeds input and appends up to `room` bytes of output; *used_out input bytes were taken. At the end
+ * of the file call with an empty input until nothing is appended: ERR_CORRUPT when the stream is cut
+ * short. ERR_LIMIT: more would come out than the buffer's own limit allows. */
 MUST_CHECK struct err unzip_feed(struct unzip *unzip, struct bytes input, size_t room,
                                  struct buf *to, size_t *used_out);
 
