@@ -38,6 +38,13 @@ static inline uint32_t slots_start(const struct slots *slots, uint32_t hash)
     return (uint32_t)(hash & slots->mask);
 }
 
+/* Starts to fetch where a probe with this hash will begin. */
+static inline void slots_prefetch(const struct slots *slots, uint32_t hash)
+{
+    if (slots->slot)
+        __builtin_prefetch(&slots->slot[hash & slots->mask]);
+}
+
 /* The next number that was added with this hash; false: there's no other. */
 static inline bool slots_next(const struct slots *slots, uint32_t hash, uint32_t *at,
                               uint32_t *number_out)
