@@ -76,7 +76,8 @@ static uint32_t user_of_number(const struct state *state, struct bytes text)
     }
     if (number >= identity_user_count(state->identity))
         return USER_NONE;
-    return identity_survivor(state->identity, (uint32_t)number);
+    uint32_t user = identity_survivor(state->identity, (uint32_t)number);
+    return identity_is_living(state->identity, user) ? user : USER_NONE;
 }
 
 static uint32_t find_ref(const struct state *state, const struct command_ref *ref)
@@ -108,8 +109,7 @@ struct err state_find_dead(struct state *state)
 {
     uint32_t users = identity_user_count(state->identity);
     for (uint32_t user = 0; user < users; user++) {
-        if (identity_survivor(state->identity, user) == user &&
-            identity_keys(state->identity, user, NULL, 0) > 0)
+        if (identity_is_living(state->identity, user))
             continue;
         struct err err = state_mark_dead(state, user);
         if (err.code)
@@ -144,7 +144,8 @@ static struct err resolve(struct state *state, const struct command *command, ui
             continue;
         }
         keys[count] = (struct identity_key){ (enum identity_kind)ref->kind, ref->text };
-        if (identity_is_erased(state->identity, keys[count])) {
+        if (!identity_key_is_valid(keys[count]) ||
+            identity_is_erased(state->identity, keys[count])) {
             *user_out = USER_NONE;
             return ok();
         }
