@@ -23,8 +23,7 @@ enum {
     MEMORY_KIB_MAX = 256 << 10,
     PASSES_MAX = 16,
     LANES_MAX = 16,
-    ENCODED_LEN =
-        96, /* of a hash with today's parameters: 31 and 22 + 1 + 43 characters; checked */
+    ENCODED_LEN = 31 + 22 + 1 + 43, /* parameters, salt, $, hash */
 };
 
 static const char prefix[] = "$argon2id$v=19$";
