@@ -92,6 +92,10 @@ export function reportHref(project: string | number, report: SavedReport): strin
   if (tree?.report === 'events' && typeof tree.identity === 'string') {
     return href(project, `users/${encodeURIComponent(tree.identity)}`);
   }
+  const written = report.view as { page?: string; cql?: unknown } | null | undefined;
+  if (written?.page === 'query' && typeof written.cql === 'string') {
+    return href(project, 'query', `cql=${encodeURIComponent(written.cql)}&${id}`);
+  }
   const view = viewOf(report);
   if (view) return href(project, view.page, `q=${encodeState(view.state)}&${id}`);
   return href(project, 'query', `tree=${encodeState(report.query)}&${id}`);

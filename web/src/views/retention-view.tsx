@@ -82,7 +82,7 @@ export function HeatMap({
   const head = 'sticky top-0 z-1 bg-panel px-2 py-2 font-medium whitespace-nowrap text-muted';
   const corner = 'sticky left-0 bg-panel px-3 text-left whitespace-nowrap';
   return (
-    <div className="max-h-140 overflow-auto" tabIndex={0} role="region" aria-label={label}>
+    <div className={`relative overflow-auto ${small ? 'max-h-54' : 'max-h-140'}`} tabIndex={0} role="region" aria-label={label}>
       <table className={`num w-full border-separate border-spacing-0.5 ${small ? 'text-xs' : 'text-[13px]'}`}>
         <thead>
           <tr>
