@@ -5,7 +5,7 @@
  * all batches that wait (group commit). A replicated log can take its place behind the same struct.
  *
  * Positions number commands, from 1, without gaps: a batch of n commands at position p holds p …
- * p + n - 1.
+ * p + n - 1. An entry that fails takes no position.
  */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
@@ -14,6 +14,8 @@
 #include "base/err.h"
 #include "sys/clock.h"
 #include "sys/disk.h"
+
+enum { LOG_BATCH_MAX = 64 << 20 };
 
 /* One batch on its way. The memory is the caller's and stays as it is until `done` is called. */
 struct log_entry {
@@ -34,13 +36,14 @@ struct log_stats {
     uint64_t next_position;
     uint64_t size_bytes; /* of all files */
     uint64_t syncs;
-    uint64_t batches;
+    uint64_t batches;   /* written since it was opened */
     uint64_t cut_bytes; /* a torn tail that opening cut off */
 };
 
 struct log;
 struct log_ops {
-    /* Takes the entry into the queue. ERR_LIMIT: the queue is full (answer 429). ERR_BROKEN: stopped. */
+    /* Takes the entry into the queue. ERR_LIMIT: the queue is full (answer 429). ERR_FULL: the disk's
+     * floor is reached. ERR_BROKEN: stopped. ERR_INVALID: empty, or larger than LOG_BATCH_MAX. */
     struct err (*submit)(struct log *log, struct log_entry *entry);
     /* Forgets batches whose commands all lie before `position`; whole files go. */
     struct err (*trim)(struct log *log, uint64_t position);
@@ -51,6 +54,12 @@ struct log_ops {
 };
 struct log {
     const struct log_ops *ops;
+};
+
+/* Where damage was found, to name it. */
+struct log_damage {
+    char file[32]; /* in the log's folder; empty: no file of its own (a gap at the ends) */
+    uint64_t offset;
 };
 
 struct log_files_config {
@@ -64,13 +73,20 @@ struct log_files_config {
      * log's thread; must not return in a server (sys_die). */
     void (*on_broken)(void *ctx, struct err err);
     void *on_broken_ctx;
+    struct log_damage *damage_out; /* may be NULL; filled when opening answers ERR_CORRUPT */
 };
 
 /* Opens the files, cuts a torn tail, makes all that's there durable, and visits the batches that
- * hold `replay_from` or later in order. ERR_CORRUPT: damage that no crash explains (before the last
- * frame of the last file): nothing is changed. */
+ * hold `replay_from` or later in order (0: all). ERR_CORRUPT: damage that no crash explains (a frame
+ * that had been synced doesn't check, a file or a position that's missing, also when `replay_from`
+ * lies outside of what the log holds): nothing is changed. */
 MUST_CHECK struct err log_open_files(const struct log_files_config *config, uint64_t replay_from,
                                      log_visit_fn *visit, void *ctx, struct log **out);
+
+/* Verifies all files of a log that nobody writes to now, and changes nothing. ERR_CORRUPT fills
+ * *damage_out. A torn tail is no damage: stats_out->cut_bytes tells its size. */
+MUST_CHECK struct err log_check_files(struct disk *disk, const char *dir,
+                                      struct log_damage *damage_out, struct log_stats *stats_out);
 
 MUST_CHECK static inline struct err log_submit(struct log *log, struct log_entry *entry)
 {
