@@ -364,11 +364,25 @@ struct query {
 
 /* --- the module's own -------------------------------------------------------------------------- */
 
-/* What readers share (tree.c). */
-struct condition *tree_join(struct arena *arena, enum condition_kind kind,
-                            const struct condition *const *children,
-                            uint32_t count); /* all or any, in normal form; NULL: no memory */
+/* What the readers share (tree.c). */
+
+/* `all` or `any` of these, in normal form; NULL: no memory. */
+const struct condition *tree_join(struct arena *arena, enum condition_kind kind,
+                                  const struct condition *const *children, uint32_t count);
+/* Levels of nodes; NULL has none. */
+uint32_t tree_condition_depth(const struct condition *condition);
+uint32_t tree_expr_depth(const struct expr *expr);
 bool tree_duration_fits(struct duration duration);
+bool tree_time_text_ok(struct bytes text);
+/* A number that is whole is an integer in every tree. */
+struct value tree_number(double number);
+/* Why these values don't go with the operator, or NULL. */
+const char *tree_compare_problem(enum compare_op op, const struct value *values, uint32_t count);
+uint32_t tree_periods_default(enum calendar_unit unit);
+/* The column that is written like this: keys, then measures by alias or text. */
+bool tree_find_column(const struct select *select, struct bytes text, uint32_t *item_out);
+bool tree_keys_equal(const struct key *a, const struct key *b);
+
 /* The names of things, the same in both forms. */
 const char *tree_op_name(enum compare_op op);          /* "eq" … */
 const char *tree_unit_name(enum calendar_unit unit);   /* "minute" … */
@@ -378,9 +392,14 @@ const char *tree_aggregate_name(enum aggregate which); /* "count" … */
 /* Same question (places aside)? For tests. */
 bool tree_equal(const struct query *a, const struct query *b);
 
-/* How a key or an item is written; the name of its column. */
+/* How a key, a measure or a step is written in CQL (put_cql.c); the names of columns. */
 void tree_put_key(const struct key *key, struct buf *to);
 void tree_put_expr(const struct expr *expr, struct buf *to);
+void tree_put_item(const struct item *item, struct buf *to); /* its alias, else its expr */
 void tree_put_step(const struct step *step, struct buf *to);
+
+bool text_is_utf8(struct bytes text, size_t *wrong_at_out);
+/* Edits from one to the other without case, or limit + 1 when there are more. */
+size_t text_distance(struct bytes a, struct bytes b, size_t limit);
 
 #endif
