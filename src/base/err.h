@@ -36,6 +36,9 @@ struct err {
 
 static_assert(sizeof(struct err) <= 16, "struct err is returned in registers");
 
+/* "nomem", "os", …: the code's name in small letters. */
+const char *err_code_name(enum err_code code);
+
 static inline struct err ok(void)
 {
     return (struct err){ .code = ERR_NONE };
