@@ -2,7 +2,7 @@
  * csv.h - RFC 4180 text, read in pieces and written.
  *
  * Reading: comma, quotes doubled inside quotes, LF or CRLF, an optional UTF-8 BOM. A row is handed
- * out when it's whole; what is broken is told with its line and column.
+ * out when it's whole; what is broken is told with its line, and reading goes on behind it.
  */
 #ifndef CODEC_CSV_H
 #define CODEC_CSV_H
