@@ -3,8 +3,8 @@
  * out from the front.
  *
  * An allocation that doesn't fit the newest block opens a new one; what was left of the old
- * one stays unused. One that is larger than any block gets a block of its own size. Near the
- * limit a block is made just as large as what is asked, so that the limit can be used up.
+ * one stays unused. One that is larger than any block gets a block of its own size. The last
+ * block takes what the limit leaves.
  */
 #include "base/arena.h"
 
@@ -38,7 +38,7 @@ static size_t block_size(const struct arena *arena, size_t needed)
         size = BLOCK_MAX;
     if (size < needed)
         size = needed;
-    return size <= left ? size : needed;
+    return size <= left ? size : left;
 }
 
 static bool block_add(struct arena *arena, size_t room)
