@@ -61,7 +61,7 @@ export function chartLines(lines: Line[], earlierNames: string[]): ChartLine[] {
 
 export function TrendView({ input, answers, calendar, title }: { input: TrendInput; answers: Answer[]; calendar: Calendar; title: string }) {
   const { state, unit } = input;
-  const { names, earlierNames, lines, hidden, cut } = useTrend(input, answers, calendar);
+  const { names, earlierNames, lines, hidden } = useTrend(input, answers, calendar);
   const drawn = useMemo(() => chartLines(lines, earlierNames), [lines, earlierNames]);
   const nothing = lines.every((line) => !line.total && line.points.every((point) => !point));
   return (
@@ -73,8 +73,7 @@ export function TrendView({ input, answers, calendar, title }: { input: TrendInp
           <>
             <Totals lines={lines} />
             <TimeChart names={names} unit={unit} lines={drawn} kind={state.chart ?? 'line'} label={`${title} by ${unit}; the same numbers are in the table below`} />
-            {hidden > 0 ? <p className="mt-2 text-[13px] text-muted">The largest values have a line of their own; {number(hidden)} more are in “Totals by value” below.</p> : null}
-            {cut ? <p className="mt-2 text-[13px] text-warn">There are more than 10,000 combinations of {unit} and value; some are missing. Choose a longer unit or a filter.</p> : null}
+            {hidden > 0 ? <p className="mt-2 text-[13px] text-muted">The {lines.length} largest values are drawn; {number(hidden)} more are in “Totals by value” below.</p> : null}
           </>
         )}
       </Panel>
