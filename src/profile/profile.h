@@ -17,10 +17,11 @@
 
 struct profiles;
 
+/* 0 takes the default. */
 struct profile_limits {
     uint32_t list_items;   /* 100: the oldest item goes first */
-    uint32_t string_bytes; /* 512 for an item or scalar */
-    size_t memory_bytes;
+    uint32_t string_bytes; /* 8192 for an item or scalar; faces may allow less */
+    size_t memory_bytes;   /* 8 GiB */
 };
 
 MUST_CHECK struct err profiles_new(struct profile_limits limits, struct profiles **out);
@@ -36,15 +37,17 @@ enum profile_op {
 };
 
 /*
- * Applies one operator. Rules (CleverTap's, reference/clevertap.md 7.4): $add to a missing property
+ * Applies one operator. Rules (CleverTap's): $add to a missing property
  * makes a list, to a scalar promotes it (its text first); items are unique strings, past the limit
  * the oldest goes; $remove from a scalar promotes, then removes; an empty list deletes; $incr on a
- * missing one starts from 0, on a string is ignored (*ignored_out true).
+ * missing one starts from 0, on a string is ignored (*ignored_out true), as is what breaks a limit.
+ * ERR_LIMIT: too many properties.
  */
 MUST_CHECK struct err profile_apply(struct profiles *profiles, uint32_t user, uint32_t property,
                                     enum profile_op op, const struct value *value,
                                     bool *ignored_out);
-/* What `from` has and `into` hasn't moves to `into`; lists are united. `from` ends empty. */
+/* What `from` has moves to `into`: what was written later wins, lists are united, counters add up
+ * (docs/modules/profile.md). `from` ends empty. After ERR_NOMEM it may be half done; again is fine. */
 MUST_CHECK struct err profile_merge(struct profiles *profiles, uint32_t from, uint32_t into);
 MUST_CHECK struct err profile_clear(struct profiles *profiles, uint32_t user);
 
