@@ -313,6 +313,8 @@ static int32_t unit_first_day(enum calendar_unit unit, enum weekday week_start, 
         return (int32_t)(day - (monday_based - floor_to(monday_based, 7)));
     }
     struct civil_date date = civil_from_day(day);
+    if (unit == UNIT_MONTH)
+        return day - date.day + 1;
     int64_t month = (int64_t)date.year * 12 + date.month - 1;
     return month_first_day(floor_to(month, months_of(unit)));
 }
