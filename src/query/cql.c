@@ -784,6 +784,7 @@ struct err query_parse_cql(struct bytes text, struct arena *arena, struct query 
     if (!query || !own.ptr)
         return err_new(ERR_NOMEM, "query: read CQL");
     p.text = own;
+    query->text = own;
     size_t wrong_at;
     if (text.len > TREE_TEXT_MAX)
         (void)cql_wrong(&p, TREE_TEXT_MAX, 0, "the question is longer than %d bytes",

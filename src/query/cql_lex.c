@@ -13,24 +13,6 @@ static bool is_word_start(uint8_t byte)
 
 /* --- failures ---------------------------------------------------------------------- */
 
-static void place_problem(struct cql *p, size_t offset, size_t length)
-{
-    struct query_problem *problem = p->problem;
-    problem->offset = offset;
-    problem->length = length;
-    problem->line = 1;
-    problem->column = 1;
-    for (size_t i = 0; i < offset && i < p->text.len; i++) {
-        uint8_t byte = p->text.ptr[i];
-        if (byte == '\n') {
-            problem->line++;
-            problem->column = 1;
-        } else if ((byte & 0xc0) != 0x80) {
-            problem->column++; /* characters, not bytes */
-        }
-    }
-}
-
 bool cql_no_memory(struct cql *p)
 {
     p->failed = ERR_NOMEM;
@@ -52,7 +34,7 @@ bool cql_wrong(struct cql *p, size_t offset, size_t length, const char *format, 
     p->problem->message = arena_copy(p->arena, bytes_from(text));
     if (!p->problem->message.ptr)
         return cql_no_memory(p);
-    place_problem(p, offset, length);
+    problem_place(p->problem, p->text, offset, length);
     p->failed = ERR_INVALID;
     return false;
 }

@@ -19,6 +19,7 @@
 #include "codec/json.h"
 #include "profile/profile.h"
 #include "store/store.h"
+#include "sys/clock.h"
 #include "sys/thread.h"
 
 #include <stdatomic.h>

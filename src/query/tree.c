@@ -218,6 +218,22 @@ const char *query_report(const struct query *query)
 
 /* --- texts ------------------------------------------------------------------------------------ */
 
+void problem_place(struct query_problem *problem, struct bytes text, size_t offset, size_t length)
+{
+    problem->offset = offset;
+    problem->length = length;
+    problem->line = 1;
+    problem->column = 1;
+    for (size_t i = 0; i < offset && i < text.len; i++) {
+        if (text.ptr[i] == '\n') {
+            problem->line++;
+            problem->column = 1;
+        } else if ((text.ptr[i] & 0xc0) != 0x80) {
+            problem->column++; /* characters, not bytes */
+        }
+    }
+}
+
 /* Bytes of the character at `at`; 0: it's broken. */
 static size_t utf8_length(struct bytes text, size_t at)
 {

@@ -350,6 +350,7 @@ struct query {
     enum report report;
     bool is_explain;
     bool is_analyze;
+    struct bytes text;     /* the CQL it was read from, for places; empty: it was JSON */
     struct span span;      /* select, funnel, retention, events */
     struct name time_zone; /* empty: the project's */
     union {
@@ -397,6 +398,9 @@ void tree_put_key(const struct key *key, struct buf *to);
 void tree_put_expr(const struct expr *expr, struct buf *to);
 void tree_put_item(const struct item *item, struct buf *to); /* its alias, else its expr */
 void tree_put_step(const struct step *step, struct buf *to);
+
+/* Offset, length, line and column. */
+void problem_place(struct query_problem *problem, struct bytes text, size_t offset, size_t length);
 
 bool text_is_utf8(struct bytes text, size_t *wrong_at_out);
 /* Edits from one to the other without case, or limit + 1 when there are more. */
