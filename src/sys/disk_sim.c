@@ -407,14 +407,17 @@ static struct err make_node(struct disk_sim *sim, const struct place *place, boo
         return no_memory();
     char *name = strndup((const char *)place->name.ptr, place->name.len);
     struct sim_node *node = name ? node_new(sim, is_dir) : NULL;
-    if (!node) {
+    struct err err = node ? note_move(sim, node, NULL, place->dir, place->name) : no_memory();
+    if (err.code) {
         free(name);
-        return no_memory();
+        if (node)
+            node_free(sim, node);
+        return err;
     }
     entries_add(&place->dir->seen, name, node);
     node->uses++;
     *out = node;
-    return note_move(sim, node, NULL, place->dir, place->name);
+    return ok();
 }
 
 /* Takes the entry from the seen names. */

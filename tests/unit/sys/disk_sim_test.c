@@ -610,6 +610,102 @@ static void random_work_is_seen_as_done_and_survives_seed_1(void **state)
     }
 }
 
+static void random_path(struct rng *rng, char *path)
+{
+    size_t depth = 1 + rng_below(rng, 3);
+    char *end = path;
+    for (size_t i = 0; i < depth; i++) {
+        *end++ = (char)('a' + rng_below(rng, 3));
+        *end++ = '/';
+    }
+    end[-1] = 0;
+}
+
+/* Lists and opens all that's below `path`; how many names there are. */
+static size_t visit(struct disk *disk, const char *path, int depth)
+{
+    struct buf names;
+    size_t count = 0;
+    buf_init(&names, 1 << 16);
+    struct err err = disk_list(disk, path, &names, &count);
+    if (err.code == ERR_MISSING) { /* a file */
+        struct buf content;
+        buf_init(&content, 1 << 16);
+        assert_ok(disk_read_file(disk, path, 1 << 16, &content));
+        buf_done(&content);
+        return 0;
+    }
+    assert_ok(err);
+    assert_true(depth < 40); /* no folder is in itself */
+    size_t all = count;
+    const char *name = (const char *)names.ptr;
+    for (size_t i = 0; i < count; i++, name += strlen(name) + 1) {
+        char below[256];
+        (void)snprintf(below, sizeof below, "%s/%s", path, name);
+        all += visit(disk, strncmp(below, "./", 2) == 0 ? below + 2 : below, depth + 1);
+    }
+    buf_done(&names);
+    return all;
+}
+
+static void folders_moved_about_and_crashed_stay_a_tree(void **state)
+{
+    enum { ROUNDS = 300, STEPS = 120 };
+    (void)state;
+    size_t visited = 0;
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        struct rng rng;
+        rng_init(&rng, round);
+        struct disk_sim *sim = sim_new();
+        for (int step = 0; step < STEPS; step++) {
+            struct disk *disk = disk_sim_disk(sim);
+            char path[16];
+            char other[16];
+            struct disk_file *file;
+            struct err err = ok();
+            random_path(&rng, path);
+            random_path(&rng, other);
+            switch (rng_below(&rng, 8)) {
+            case 0:
+            case 1:
+                err = disk_make_dir(disk, path);
+                break;
+            case 2:
+                err = disk_open(disk, path, DISK_CREATE, &file);
+                if (!err.code) {
+                    fill(file, 0, 10, 'x');
+                    file_close(file);
+                }
+                break;
+            case 3:
+            case 4:
+                err = disk_rename(disk, path, other);
+                break;
+            case 5:
+                err = disk_remove(disk, path);
+                break;
+            case 6:
+                err = disk_sync_dir(disk, rng_below(&rng, 2) ? "." : path);
+                break;
+            default: {
+                struct disk_sim *after = crash(sim, rng_below(&rng, 20));
+                visited += visit(disk_sim_disk(after), ".", 0);
+                if (rng_below(&rng, 4) == 0) {
+                    disk_sim_free(sim);
+                    sim = after;
+                } else {
+                    disk_sim_free(after);
+                }
+                break;
+            }
+            }
+            assert_true(err.code != ERR_NOMEM && err.code != ERR_INVALID);
+        }
+        disk_sim_free(sim);
+    }
+    assert_true(visited > 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -630,6 +726,7 @@ int main(void)
         cmocka_unit_test(a_removed_file_stays_readable_while_it_is_open),
         cmocka_unit_test(replacing_a_file_is_whole_at_every_cut),
         cmocka_unit_test(random_work_is_seen_as_done_and_survives_seed_1),
+        cmocka_unit_test(folders_moved_about_and_crashed_stay_a_tree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
