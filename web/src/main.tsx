@@ -1,5 +1,5 @@
 import './index.css';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Toaster } from 'sonner';
@@ -9,7 +9,14 @@ import { applyTheme, useTheme } from './lib/theme';
 
 applyTheme();
 
-const client = new QueryClient({
+/** A session that has ended is noticed by whichever request comes first; the session's own query then leads to sign-in. */
+function noticeSignedOut(error: Error, key: readonly unknown[] | undefined): void {
+  if (error instanceof ApiError && error.status === 401 && key?.[0] !== 'session') void client.refetchQueries({ queryKey: ['session'] });
+}
+
+const client: QueryClient = new QueryClient({
+  queryCache: new QueryCache({ onError: (error, query) => noticeSignedOut(error, query.queryKey) }),
+  mutationCache: new MutationCache({ onError: (error, _variables, _result, mutation) => noticeSignedOut(error, mutation.options.mutationKey) }),
   defaultOptions: {
     queries: {
       refetchOnWindowFocus: false,

@@ -62,7 +62,7 @@ export function EventPicker({
       </Popover>
       {several && chosen && !step.any ? (
         <Popover open={adding} onOpenChange={setAdding}>
-          <PopoverTrigger aria-label={`${label}: or another event`} title="Or another event" className="h-7 shrink-0 rounded-md px-1.5 text-xs text-muted hover:bg-hover hover:text-text">
+          <PopoverTrigger aria-label={`Or another event for ${label.toLowerCase()}`} title="Or another event" className="h-7 shrink-0 rounded-md px-1.5 text-xs text-muted hover:bg-hover hover:text-text">
             or…
           </PopoverTrigger>
           <PopoverContent className="w-80" aria-label="Or another event">

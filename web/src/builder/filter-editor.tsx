@@ -1,5 +1,5 @@
 import { ListFilter, Plus, User, X } from 'lucide-react';
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { useCatalog } from '@/shell/project';
 import { operatorOf, operators, type FilterGroup, type FilterRow } from '@/model/filters';
 import { Button, IconButton } from '@/ui/button';
@@ -56,6 +56,7 @@ export function FilterEditor({
           events={events}
           onPick={add}
           small={compact}
+          leadsOn
         />
       </div>
     </div>
@@ -98,7 +99,7 @@ function Row({
 }
 
 export function PropertyButton({
-  label, text, events, onPick, withProfile = true, small = true, numericOnly, className, title,
+  label, text, events, onPick, withProfile = true, small = true, numericOnly, className, title, leadsOn,
 }: {
   label: string;
   text: React.ReactNode;
@@ -109,8 +110,11 @@ export function PropertyButton({
   numericOnly?: boolean;
   className?: string;
   title?: string;
+  /** What is picked opens the next thing to fill in, which then has the focus. */
+  leadsOn?: boolean;
 }) {
   const [open, setOpen] = useState(false);
+  const picked = useRef(false);
   const catalog = useCatalog();
   const all = propertyItems(catalog.data, events, withProfile);
   const items = numericOnly ? all.filter((item) => isNumeric(catalog.data, item, events)) : all;
@@ -119,12 +123,20 @@ export function PropertyButton({
       <PopoverTrigger asChild>
         <Button look="ghost" small={small} aria-label={label} title={title} className={className}>{text}</Button>
       </PopoverTrigger>
-      <PopoverContent className="w-80" aria-label={label}>
+      <PopoverContent
+        className="w-80"
+        aria-label={label}
+        onCloseAutoFocus={(event) => {
+          if (leadsOn && picked.current) event.preventDefault();
+          picked.current = false;
+        }}
+      >
         <ItemList
           items={items}
           placeholder="Find a property…"
           empty={catalog.isPending ? 'Loading…' : 'No property has this name.'}
           onPick={(item) => {
+            picked.current = true;
             setOpen(false);
             const found = items.find((candidate) => candidate.value === item.value);
             if (found) onPick({ on: found.on, name: found.name });

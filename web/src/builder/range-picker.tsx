@@ -49,7 +49,7 @@ export function RangePicker({ range, calendar, onChange }: { range: Range; calen
         <span className="num truncate">{rangeLabel(range, calendar)}</span>
         <ChevronDown size={14} className="shrink-0 text-muted" aria-hidden="true" />
       </PopoverTrigger>
-      <PopoverContent className="w-72 p-1" aria-label="Time range">
+      <PopoverContent className="w-76 p-1" aria-label="Time range">
         <ul>
           {presets.map((preset) => (
             <li key={preset.id}>
@@ -72,11 +72,11 @@ export function RangePicker({ range, calendar, onChange }: { range: Range; calen
           }}
         >
           <div className="grid grid-cols-2 gap-2">
-            <label className="grid gap-1 text-xs text-muted">
+            <label className="grid min-w-0 gap-1 text-xs text-muted">
               From
               <input type="date" required value={since} onChange={(event) => setCustom({ since: event.target.value, until })} className={inputClass} />
             </label>
-            <label className="grid gap-1 text-xs text-muted">
+            <label className="grid min-w-0 gap-1 text-xs text-muted">
               To
               <input type="date" required value={until} onChange={(event) => setCustom({ since, until: event.target.value })} className={inputClass} />
             </label>

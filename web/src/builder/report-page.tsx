@@ -1,5 +1,5 @@
-import { Ban, Download, Link2, RotateCw } from 'lucide-react';
-import type { ReactNode } from 'react';
+import { Ban, Download, Link2, RotateCw, SlidersHorizontal } from 'lucide-react';
+import { useState, type ReactNode } from 'react';
 import { toast } from 'sonner';
 import type { Running } from '@/lib/ask';
 import { bytes, milliseconds, number } from '@/lib/format';
@@ -11,22 +11,28 @@ import { CqlPanel } from './cql-panel';
 
 /** The frame of a builder: what is asked on the left, the answer on the right. */
 export function ReportPage({
-  title, actions, builder, toolbar, children,
+  title, actions, builder, toolbar, children, ready,
 }: {
   title: ReactNode;
   actions: ReactNode;
   builder: ReactNode;
   toolbar: ReactNode;
   children: ReactNode;
+  /** There is an answer to look at: on a narrow screen it comes first, and the builder on request. */
+  ready: boolean;
 }) {
+  const [editing, setEditing] = useState(!ready);
   return (
     <>
       <PageHead title={title}>
+        <Button className="xl:hidden" aria-expanded={editing} onClick={() => setEditing(!editing)}>
+          <SlidersHorizontal size={14} /> {editing ? 'Hide the builder' : 'Edit'}
+        </Button>
         <Button look="ghost" onClick={() => void copyLink()} title="Copy a link to this report"><Link2 size={15} /> <span className="max-sm:sr-only">Copy link</span></Button>
         {actions}
       </PageHead>
       <div className="grid gap-5 px-4 pb-10 sm:px-6 xl:grid-cols-[340px_minmax(0,1fr)]">
-        <div className="grid content-start gap-5">{builder}</div>
+        <div className={`grid content-start gap-5 ${editing ? '' : 'max-xl:hidden'}`}>{builder}</div>
         <div className="grid min-w-0 content-start gap-4">
           <div className="flex flex-wrap items-center gap-2">{toolbar}</div>
           {children}

@@ -29,8 +29,8 @@ export interface TimeChartProps {
   small?: boolean;
   format?: (value: number) => string;
   axisFormat?: (value: number) => string;
-  /** The last bucket isn't over yet. */
-  open?: boolean;
+  /** What to say about a point besides its values: that its bucket is only partly in the range, say. */
+  note?: (index: number) => string | undefined;
 }
 
 function escape(text: string): string {
@@ -38,7 +38,7 @@ function escape(text: string): string {
 }
 
 export function TimeChart({
-  names, unit, lines, kind, height = 320, label, small, format = number, axisFormat = compact, open,
+  names, unit, lines, kind, height = 320, label, small, format = number, axisFormat = compact, note,
 }: TimeChartProps) {
   const { dark } = useTheme();
   const option = useMemo<ChartOption>(() => {
@@ -91,8 +91,8 @@ export function TimeChart({
               return `<div style="display:flex;gap:14px;align-items:center"><span style="flex:1"><span style="display:inline-block;width:8px;height:8px;border-radius:2px;margin-right:6px;background:${color}"></span>${escape(name)}</span><b style="font-variant-numeric:tabular-nums;font-weight:600">${escape(format(Number(value)))}</b></div>`;
             })
             .join('');
-          const note = open && index === names.length - 1 ? ' · not over yet' : '';
-          return `<div style="margin-bottom:4px;color:var(--muted)">${escape(title(index))}${note}</div>${rows}`;
+          const said = note?.(index);
+          return `<div style="margin-bottom:4px;color:var(--muted)">${escape(title(index))}${said ? ` · ${escape(said)}` : ''}</div>${rows}`;
         },
       },
       series: lines.map((line, index) => {
@@ -118,7 +118,7 @@ export function TimeChart({
         };
       }),
     };
-  }, [names, unit, lines, kind, small, format, axisFormat, open, dark]);
+  }, [names, unit, lines, kind, small, format, axisFormat, note, dark]);
   return (
     <Suspense fallback={<Skeleton className="w-full" />}>
       <EChart option={option} height={height} label={label} />

@@ -1,4 +1,4 @@
-import { addDays, addMonths, daysBetween, localDate, localStamp, parse, startOfWeek, type Instant } from '@/lib/time';
+import { addDays, addMonths, dateLabel, daysBetween, localDate, localStamp, parse, startOfWeek, type Instant } from '@/lib/time';
 import type { Span, Time, TimeUnit } from './tree';
 
 /** A range as the URL keeps it: a preset's name, or `2017-01-01..2017-12-31` with both days in it. */
@@ -179,4 +179,18 @@ export function buckets(dates: Dates, unit: TimeUnit, c: Calendar): string[] {
     at = unit === 'day' ? addDays(at, 1) : unit === 'week' ? addDays(at, 7) : addMonths(at, 1);
   }
   return names;
+}
+
+function bucketEnd(name: string, unit: TimeUnit): string {
+  return unit === 'week' ? addDays(name, 7) : unit === 'month' ? addMonths(name, 1) : addDays(name, 1);
+}
+
+/** What to know about a bucket that isn't wholly counted; undefined for whole ones. */
+export function partOf(name: string, unit: TimeUnit, dates: Dates, c: Calendar): string | undefined {
+  if (unit === 'minute' || unit === 'hour') return undefined;
+  const end = bucketEnd(name, unit);
+  const today = localDate(c.now, c.zone);
+  if (end > today) return 'not over yet';
+  if (name < dates.since) return `only from ${dateLabel(dates.since, 'day')}`;
+  return end > dates.until ? `only until ${dateLabel(addDays(dates.until, -1), 'day')}` : undefined;
 }

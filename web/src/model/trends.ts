@@ -53,6 +53,7 @@ export interface TrendsState {
 }
 
 export const maximumSeries = 5;
+const mostRows = 10_000;
 
 export function seriesReady(series: Series): boolean {
   return stepReady(series) && (!measureKind(series.measure).property || Boolean(series.property));
@@ -84,7 +85,7 @@ export function seriesTree(state: TrendsState, series: Series, dates: Dates, uni
     report: 'select',
     measures: measures(series),
     ...(where ? { where } : {}),
-    ...(keys.length > 0 ? { group_by: keys, order_by: [order], limit: 10_000 } : {}),
+    ...(keys.length > 0 ? { group_by: keys, order_by: [order], limit: mostRows } : {}),
     span: spanOf(dates),
   };
 }
@@ -145,16 +146,34 @@ function total(series: Series, answer: Answer, group: Cell | undefined): number 
 
 export interface TrendResult {
   lines: Line[];
-  /** Breakdown values that are not drawn. */
+  /** Breakdown values that have no line of their own. */
   hidden: number;
+  /** Some groups didn't fit into an answer, so sums over what is hidden would be wrong. */
+  cut: boolean;
+}
+
+/** The values that have no line of their own, added up. */
+function rest(series: Series, answer: SeriesAnswer, unit: TimeUnit, names: string[], earlierNames: string[], shown: Cell[], hidden: number): Line {
+  const without = (one: Answer, column: number): Answer => ({ ...one, rows: one.rows.filter((row) => !shown.includes(row[column] ?? null)).map((row) => row.toSpliced(column, 1)) });
+  const sum = (one: Answer): number => one.rows.reduce((all, row) => all + (shown.includes(row[0] ?? null) ? 0 : value(series, row.slice(1)) ?? 0), 0);
+  return {
+    name: `Other (${hidden})`,
+    series: -1,
+    points: points(series, without(answer.byTime, 1), unit, names, undefined),
+    total: sum(answer.total),
+    ...(answer.earlier
+      ? { earlier: { points: points(series, without(answer.earlier.byTime, 1), unit, earlierNames, undefined), total: sum(answer.earlier.total) } }
+      : {}),
+  };
 }
 
 /** Puts the answers of all series together: one line for each series and breakdown value. */
 export function combine(
-  state: TrendsState, answers: SeriesAnswer[], unit: TimeUnit, names: string[], earlierNames: string[], maximumGroups = 8,
+  state: TrendsState, answers: SeriesAnswer[], unit: TimeUnit, names: string[], earlierNames: string[], maximumGroups = 7,
 ): TrendResult {
   const lines: Line[] = [];
   let hidden = 0;
+  const cut = Boolean(state.by) && answers.some((answer) => answer.byTime.rows.length >= mostRows || answer.total.rows.length >= mostRows);
   answers.forEach((answer, index) => {
     const series = state.series[index];
     if (!series) return;
@@ -179,10 +198,13 @@ export function combine(
           : {}),
       });
     }
+    if (groups.hidden > 0 && measureKind(series.measure).additive && answers.length === 1 && !cut) {
+      lines.push(rest(series, answer, unit, names, earlierNames, groups.shown, groups.hidden));
+    }
   });
   const formula = formulaLine(state, lines, names.length);
-  if (!formula) return { lines, hidden };
-  return { lines: state.formulaOnly ? [formula] : [...lines, formula], hidden };
+  if (!formula) return { lines, hidden, cut };
+  return { lines: state.formulaOnly ? [formula] : [...lines, formula], hidden, cut };
 }
 
 function formulaLine(state: TrendsState, lines: Line[], length: number): Line | null {

@@ -53,6 +53,7 @@ function Builder({ calendar }: { calendar: Calendar }) {
   return (
     <ReportPage
       title={title}
+      ready={ready}
       actions={<SaveReport draft={trees?.[0] ? { kind: 'funnel', query: trees[0], view: { page: 'funnels', state } } : null} />}
       builder={
         <>

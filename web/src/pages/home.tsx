@@ -178,7 +178,7 @@ function TimelineCard({ answer }: { answer: Answer }) {
         const values = row[properties];
         return (
           <li key={index} className="flex min-w-0 gap-3 py-0.5">
-            <time className="num w-23 shrink-0 text-[13px] text-muted" title={dateTime(instant, project.time_zone)}>{day(instant, project.time_zone)}</time>
+            <time className="num w-24 shrink-0 whitespace-nowrap text-[13px] text-muted" title={dateTime(instant, project.time_zone)}>{day(instant, project.time_zone)}</time>
             <span className="shrink-0 font-medium">{String(row[event])}</span>
             <span className="min-w-0 truncate text-[13px] text-muted">{summary(values)}</span>
           </li>

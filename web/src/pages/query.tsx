@@ -129,7 +129,7 @@ export default function QueryPage() {
 function Place({ text, from }: { text: string; from: number }) {
   const before = text.slice(0, from);
   const line = before.split('\n').length;
-  return <span className="num opacity-80"> (line {line}, column {from - before.lastIndexOf('\n')})</span>;
+  return <span className="num"> (line {line}, column {from - before.lastIndexOf('\n')})</span>;
 }
 
 function Outcome({ answer, title }: { answer: Answer; title: string }) {
@@ -200,13 +200,14 @@ function examplesFor(catalog: Catalog | undefined): { title: string; cql: string
   const events = [...(catalog?.events ?? [])].sort((a, b) => b.count - a.count);
   const [most] = events;
   if (!most) return [];
-  const byTime = [...events].sort((a, b) => String(a.first_seen ?? '').localeCompare(String(b.first_seen ?? '')));
-  const text = most.properties.find((property) => property.types.includes('string'));
+  const others = events.slice(1).sort((a, b) => String(a.first_seen ?? '').localeCompare(String(b.first_seen ?? '')));
+  const path = [...others.slice(0, 2), most];
+  const text = most.properties.find((property) => property.types.includes('string') && !/\b(id|upc|sku|code|url|key)\b/i.test(property.name));
   const amount = most.properties.find((property) => /amount|price|total|value|revenue/i.test(property.name)) ?? most.properties.find((property) => property.types.some((type) => type !== 'string'));
   return [
     { title: 'Events and users by month', cql: 'SELECT count(), users() FROM events\n GROUP BY month ORDER BY month' },
     ...(text ? [{ title: `${most.name} by ${text.name}`, cql: `SELECT count()${amount ? `, sum(${nameText(amount.name)})` : ''} FROM events\n WHERE event = ${stringText(most.name)}\n GROUP BY ${nameText(text.name)} ORDER BY count() DESC LIMIT 20` }] : []),
-    ...(byTime.length > 1 ? [{ title: 'How many get to the end', cql: `FUNNEL ${byTime.slice(0, 3).map((event) => stringText(event.name)).join('\n  THEN ')}\n WITHIN 30 days` }] : []),
+    ...(path.length > 1 ? [{ title: 'How many get to the end', cql: `FUNNEL ${path.map((event) => stringText(event.name)).join('\n  THEN ')}\n WITHIN 30 days` }] : []),
     { title: 'Who comes back', cql: `RETENTION OF FIRST ${stringText(most.name)} RETURNING ${stringText(most.name)}\n MONTHLY FOR 12` },
   ];
 }

@@ -49,6 +49,7 @@ function Builder({ catalog, calendar }: { catalog: Catalog; calendar: Calendar }
   return (
     <ReportPage
       title={title}
+      ready={ready}
       actions={<SaveReport draft={trees?.[0] ? { kind: 'retention', query: trees[0], view: { page: 'retention', state: { ...state, unit } } } : null} />}
       builder={
         <>

@@ -72,6 +72,7 @@ function Builder({ catalog, calendar }: { catalog: Catalog; calendar: Calendar }
   return (
     <ReportPage
       title={title}
+      ready={ready}
       actions={<SaveReport draft={trees?.[0] ? { kind: 'trends', query: trees[0], view: { page: 'trends', state } } : null} />}
       builder={
         <>

@@ -27,12 +27,12 @@ async function load(): Promise<Session> {
 export function SignedIn({ children }: { children: ReactNode }) {
   const [path] = useLocation();
   const query = useQuery({ queryKey: ['session'], queryFn: load, retry: false, staleTime: 5 * 60_000 });
-  if (query.data) return <Context value={query.data}>{children}</Context>;
   if (query.error instanceof ApiError && query.error.status === 401) {
     const setup = query.error.details.setup_needed === true;
     const next = path === '/' ? '' : `?next=${encodeURIComponent(path + window.location.search)}`;
     return <Redirect to={setup ? '/setup' : `/signin${next}`} replace />;
   }
+  if (query.data) return <Context value={query.data}>{children}</Context>;
   if (query.error) return <Failure error={query.error} onRetry={() => void query.refetch()} title="Kolam can't be reached" />;
   return <Splash />;
 }

@@ -18,7 +18,11 @@ export function PopoverContent({ className, ...rest }: ComponentProps<typeof P.C
   );
 }
 
-export const Menu = M.Root;
+/** Not modal: the page stays there for screen readers while a menu is open. */
+export function Menu(props: ComponentProps<typeof M.Root>) {
+  return <M.Root modal={false} {...props} />;
+}
+
 export const MenuTrigger = M.Trigger;
 
 export function MenuContent({ className, ...rest }: ComponentProps<typeof M.Content>) {

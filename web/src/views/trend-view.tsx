@@ -1,4 +1,4 @@
-import { useMemo } from 'react';
+import { useCallback, useMemo } from 'react';
 import { colour } from '@/charts/palette';
 import { TimeChart, type ChartLine } from '@/charts/time-chart';
 import { CsvButton, Panel } from '@/builder/report-page';
@@ -8,7 +8,7 @@ import { useTheme } from '@/lib/theme';
 import { dateLabel } from '@/lib/time';
 import type { Answer, Cell } from '@/lib/types';
 import {
-  buckets, defaultRange, defaultUnit, previous, resolve, unitsFor, yearBefore, type Calendar, type Dates,
+  buckets, defaultRange, defaultUnit, partOf, previous, resolve, unitsFor, yearBefore, type Calendar, type Dates,
 } from '@/model/range';
 import type { TimeUnit, Tree } from '@/model/tree';
 import { combine, seriesTree, type Line, type SeriesAnswer, type TrendsState } from '@/model/trends';
@@ -61,8 +61,9 @@ export function chartLines(lines: Line[], earlierNames: string[]): ChartLine[] {
 
 export function TrendView({ input, answers, calendar, title }: { input: TrendInput; answers: Answer[]; calendar: Calendar; title: string }) {
   const { state, unit } = input;
-  const { names, earlierNames, lines, hidden } = useTrend(input, answers, calendar);
+  const { names, earlierNames, lines, hidden, cut } = useTrend(input, answers, calendar);
   const drawn = useMemo(() => chartLines(lines, earlierNames), [lines, earlierNames]);
+  const note = useCallback((index: number) => partOf(names[index] ?? '', unit, input.dates, calendar), [names, unit, input.dates, calendar]);
   const nothing = lines.every((line) => !line.total && line.points.every((point) => !point));
   return (
     <>
@@ -72,8 +73,9 @@ export function TrendView({ input, answers, calendar, title }: { input: TrendInp
         ) : (
           <>
             <Totals lines={lines} />
-            <TimeChart names={names} unit={unit} lines={drawn} kind={state.chart ?? 'line'} label={`${title} by ${unit}; the same numbers are in the table below`} />
-            {hidden > 0 ? <p className="mt-2 text-[13px] text-muted">The {lines.length} largest values are drawn; {number(hidden)} more are in “Totals by value” below.</p> : null}
+            <TimeChart names={names} unit={unit} lines={drawn} kind={state.chart ?? 'line'} note={note} label={`${title} by ${unit}; the same numbers are in the table below`} />
+            {hidden > 0 ? <p className="mt-2 text-[13px] text-muted">The largest values have a line of their own; {number(hidden)} more are in “Totals by value” below.</p> : null}
+            {cut ? <p className="mt-2 text-[13px] text-warn">There are more than 10,000 combinations of {unit} and value; some are missing. Choose a longer unit or a filter.</p> : null}
           </>
         )}
       </Panel>
