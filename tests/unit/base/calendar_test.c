@@ -351,6 +351,34 @@ static void versions_1_to_4_are_read(void **state)
     }
 }
 
+static void an_hour_goes_on_when_the_clock_jumps_ahead_within_it(void **state)
+{
+    static const int32_t ahead[] = { 0, 600 };
+    static const struct transition jump[] = { { 1000000, 1 } }; /* 13:46:40 becomes 13:56:40 */
+    (void)state;
+    struct zone *zone = NULL;
+    struct buf buf;
+    buf_init(&buf, 1000);
+    put_block(&buf, 0, 4, ahead, 2, jump, 1);
+    assert_int_equal(zone_parse(BYTES("x"), buf_bytes(&buf), &zone).code, ERR_NONE);
+    buf_done(&buf);
+
+    int64_t hour_ms = at("1970-01-12T13:00");
+    int64_t next_ms = at("1970-01-12T13:50"); /* 14:00 on the clock */
+    assert_true(zone_floor_ms(zone, UNIT_HOUR, MONDAY, next_ms - 1) == hour_ms);
+    assert_true(zone_floor_ms(zone, UNIT_HOUR, MONDAY, next_ms) == next_ms);
+    assert_true(zone_add_ms(zone, UNIT_HOUR, hour_ms, 1) == next_ms);
+    assert_true(zone_add_ms(zone, UNIT_HOUR, next_ms - 1, 1) == next_ms);
+    assert_true(zone_add_ms(zone, UNIT_HOUR, next_ms, -1) == hour_ms);
+    assert_true(zone_add_ms(zone, UNIT_HOUR, next_ms + MS_PER_HOUR, -3) == hour_ms - MS_PER_HOUR);
+    assert_true(zone_add_ms(zone, UNIT_HOUR, hour_ms - MS_PER_HOUR, 3) == next_ms + MS_PER_HOUR);
+    /* The minute doesn't: 13:46 ends early, and the seconds of 13:56 that are left are another. */
+    assert_true(zone_floor_ms(zone, UNIT_MINUTE, MONDAY, 1000000000) == 1000000000);
+    assert_true(zone_add_ms(zone, UNIT_MINUTE, 1000000000, 1) == 1000020000);
+    assert_true(zone_add_ms(zone, UNIT_MINUTE, 1000000000, -1) == 999960000);
+    zone_free(zone);
+}
+
 struct rule_case {
     const char *rule;
     const char *time;
@@ -500,6 +528,7 @@ int main(void)
         cmocka_unit_test(units_begin_where_the_calendar_says),
         cmocka_unit_test(absurd_times_and_steps_do_no_harm),
         cmocka_unit_test(versions_1_to_4_are_read),
+        cmocka_unit_test(an_hour_goes_on_when_the_clock_jumps_ahead_within_it),
         cmocka_unit_test(the_rule_says_what_holds_after_the_last_transition),
         cmocka_unit_test(a_rule_without_transitions_holds_for_all_times),
         cmocka_unit_test(rules_that_are_not_rules_are_corrupt),
