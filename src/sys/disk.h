@@ -5,7 +5,8 @@
  * tears sectors, fails and fills up. Whatever keeps data durable takes a `struct disk *` and does
  * not know which it is.
  *
- * Paths are '/'-separated and relative to the disk's root. What is durable when:
+ * Paths are '/'-separated and relative to the disk's root, which is "."; with "..", empty parts or a
+ * '/' in front they're ERR_INVALID. What is durable when:
  *   - a file's content after file_sync,
  *   - a name (create, rename, remove) after disk_sync_dir of its folder.
  * All functions may be called from any thread; one file may be read from several at once, written

@@ -24,7 +24,8 @@ uint64_t sys_memory_peak_bytes(void);
 
 /* Blocks SIGINT, SIGTERM for all threads made later; ignores SIGPIPE. */
 void sys_signals_init(void);
-/* Waits for SIGINT or SIGTERM, or for sys_stop() from any thread; returns the signal, or 0. */
+/* Waits for SIGINT or SIGTERM, or for sys_stop() from any thread; returns the signal, or 0. Both
+ * need sys_signals_init before. */
 int sys_signals_wait(void);
 void sys_stop(void);
 
