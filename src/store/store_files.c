@@ -118,10 +118,24 @@ static void shard_path(const struct files_store *store, uint32_t shard, char *to
     (void)snprintf(to, PART_NAME_MAX, "%s/shard-%03u", store->dir, shard);
 }
 
+/* The name of the store's folder is durable once the folder around it is synced. */
+static struct err sync_parent(struct files_store *store)
+{
+    char parent[PART_NAME_MAX];
+    const char *slash = strrchr(store->dir, '/');
+    if (slash)
+        (void)snprintf(parent, sizeof parent, "%.*s", (int)(slash - store->dir), store->dir);
+    else
+        (void)snprintf(parent, sizeof parent, ".");
+    return disk_sync_dir(store->home.disk, parent);
+}
+
 static struct err make_folders(struct files_store *store)
 {
     char path[PART_NAME_MAX];
     struct err err = disk_make_dir(store->home.disk, store->dir);
+    if (!err.code)
+        err = sync_parent(store);
     for (uint32_t s = 0; s < store->shards && !err.code; s++) {
         shard_path(store, s, path);
         err = disk_make_dir(store->home.disk, path);

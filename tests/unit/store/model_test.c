@@ -105,13 +105,21 @@ static void maintain(struct world *world, uint32_t steps)
     }
 }
 
+static void see_damage(void *ctx, const char *file, uint64_t offset, const char *what)
+{
+    (void)ctx;
+    fail_msg("%s at %llu: %s", file, (unsigned long long)offset, what);
+}
+
 static void reopen(struct world *world)
 {
     if (world->old) {
         world->old->ops->snapshot_free(world->old);
         world->old = NULL;
     }
+    uint64_t events = 0;
     world->store->ops->close(world->store);
+    must(store_check_files(world->config.disk, world->config.dir, true, see_damage, NULL, &events));
     open_store(world);
 }
 
