@@ -12,25 +12,14 @@
 
 #include <stdlib.h>
 
-bool take_bytes(struct profiles *profiles, size_t size)
-{
-    if (size > profiles->limits.memory_bytes - profiles->bytes)
-        return false;
-    profiles->bytes += size;
-    return true;
-}
-
 struct node *node_new(struct profiles *profiles, size_t size)
 {
-    if (!take_bytes(profiles, sizeof(struct node) + size))
-        return NULL;
     struct node *node = calloc(1, sizeof *node + size);
-    if (!node) {
-        profiles->bytes -= sizeof *node + size;
+    if (!node)
         return NULL;
-    }
     node->born = profiles->now;
     node->size = size;
+    profiles->bytes += sizeof *node + size;
     return node;
 }
 
@@ -59,8 +48,7 @@ void node_retire(struct profiles *profiles, struct node *node)
     profiles->newest->retired = node;
 }
 
-/* The node at *link, for writing. NULL: no memory. */
-static struct node *node_edit(struct profiles *profiles, struct node **link)
+struct node *node_edit(struct profiles *profiles, struct node **link)
 {
     struct node *node = *link;
     if (!is_shared(profiles, node))
@@ -126,16 +114,20 @@ static struct node *node_make(struct profiles *profiles, struct node **link, siz
     return *link;
 }
 
-void *tree_edit(struct profiles *profiles, struct tree *tree, uint32_t leaf, size_t size)
+struct node **tree_link(struct profiles *profiles, struct tree *tree, uint32_t leaf)
 {
     uint32_t page = leaf / PAGE_SLOTS;
     if (!root_reserve(profiles, tree, page))
         return NULL;
     struct node *at =
         node_make(profiles, &root_of(tree->root)->page[page], PAGE_SLOTS * sizeof(struct node *));
-    if (!at)
-        return NULL;
-    at = node_make(profiles, &leaves_of(at)[leaf % PAGE_SLOTS], size);
+    return at ? &leaves_of(at)[leaf % PAGE_SLOTS] : NULL;
+}
+
+void *tree_edit(struct profiles *profiles, struct tree *tree, uint32_t leaf, size_t size)
+{
+    struct node **link = tree_link(profiles, tree, leaf);
+    struct node *at = link ? node_make(profiles, link, size) : NULL;
     return at ? at->payload : NULL;
 }
 

@@ -113,8 +113,8 @@ static struct err merge_cells(struct profiles *profiles, const struct pair *pair
 /* Has the column ever been written for this user? */
 static bool is_written(const struct column *column, uint32_t user)
 {
-    const struct column_leaf *leaf = tree_leaf(column->tree.root, user / PROFILE_CHUNK);
-    return leaf && leaf->stamps && leaf->stamps[user % PROFILE_CHUNK] != 0;
+    return leaf_stamp(tree_leaf(column->tree.root, user / PROFILE_CHUNK), user % PROFILE_CHUNK) !=
+           0;
 }
 
 static struct err merge_column(struct profiles *profiles, struct column *column, uint32_t from,
@@ -123,10 +123,10 @@ static struct err merge_column(struct profiles *profiles, struct column *column,
     struct pair pair;
     if (!is_written(column, from))
         return ok();
-    struct err err = cell_edit(profiles, column, from, &pair.from);
-    if (err.code)
-        return err;
-    err = cell_edit(profiles, column, into, &pair.into);
+    /* First the one that may have to be made: making it can move the other. */
+    struct err err = cell_edit(profiles, column, into, &pair.into);
+    if (!err.code)
+        err = cell_edit(profiles, column, from, &pair.from);
     if (err.code)
         return err;
     return merge_cells(profiles, &pair);

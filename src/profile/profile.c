@@ -1,8 +1,8 @@
 /*
  * profile.c - what the operators do to a user's properties.
  *
- *     columns     one per property: a tree of leaves of 1024 users, each with a type, 64 bits and a
- *                 stamp
+ *     columns     one per property: a tree of leaves of 1024 users (leaf.c), each with a type, 64
+ *                 bits and a stamp
  *     activity    a tree of leaves of 64 users (every event touches one, and after a view is taken
  *                 a touched leaf is copied: so small)
  *     texts       strings and lists by number
@@ -65,9 +65,9 @@ void profiles_free(struct profiles *profiles)
         struct tree *tree = &profiles->columns[i].tree;
         struct tree_cursor cursor = { 0 };
         uint32_t leaf = 0;
-        const struct column_leaf *it;
+        const struct leaf *it;
         while ((it = tree_next(tree->root, &cursor, &leaf)))
-            free(it->stamps);
+            leaf_done(profiles, it);
         tree_free(profiles, tree);
     }
     tree_free(profiles, &profiles->activity);
@@ -131,22 +131,13 @@ struct err column_make(struct profiles *profiles, uint32_t property, struct colu
 struct err cell_edit(struct profiles *profiles, struct column *column, uint32_t user,
                      struct cell *out)
 {
-    struct column_leaf *leaf =
-        tree_edit(profiles, &column->tree, user / PROFILE_CHUNK, sizeof *leaf);
-    if (!leaf)
+    struct node **link = tree_link(profiles, &column->tree, user / PROFILE_CHUNK);
+    struct cell cell = { NULL, NULL, NULL };
+    if (link)
+        cell = leaf_edit(profiles, link, user % PROFILE_CHUNK);
+    if (!cell.type)
         return err_new(ERR_NOMEM, "profile: chunk");
-    if (!leaf->stamps) {
-        size_t size = PROFILE_CHUNK * sizeof *leaf->stamps;
-        if (!take_bytes(profiles, size))
-            return err_new(ERR_NOMEM, "profile: chunk");
-        leaf->stamps = calloc(1, size);
-        if (!leaf->stamps) {
-            profiles->bytes -= size;
-            return err_new(ERR_NOMEM, "profile: chunk");
-        }
-    }
-    uint32_t i = user % PROFILE_CHUNK;
-    *out = (struct cell){ &leaf->types[i], &leaf->values[i], &leaf->stamps[i] };
+    *out = cell;
     return ok();
 }
 
@@ -155,6 +146,8 @@ void cell_set(struct profiles *profiles, const struct cell *cell, enum value_typ
 {
     bool had_text = type_is_text(*cell->type);
     uint64_t old = *cell->value;
+    profiles->held += (stamp != 0) * (uint64_t)CELL_BYTES;
+    profiles->held -= (*cell->stamp != 0) * (uint64_t)CELL_BYTES;
     *cell->type = (uint8_t)type;
     *cell->value = value;
     *cell->stamp = stamp;
@@ -445,6 +438,21 @@ static struct err carry_out(struct change *change, enum profile_op op, const str
     return ok();
 }
 
+/* Would the value go past the limit? What counts is what is held, not where memory and views
+ * have it, so that the answer is the same on every run. */
+static bool is_too_much(const struct profiles *profiles, enum profile_op op,
+                        const struct value *value)
+{
+    uint64_t more = CELL_BYTES + TEXT_BYTES;
+    if (op == PROFILE_DELETE || op == PROFILE_REMOVE)
+        return false;
+    if (value->type == VALUE_STRING)
+        more += value->string.len;
+    for (uint32_t i = 0; value->type == VALUE_LIST && i < value->count; i++)
+        more += value->items[i].len;
+    return profiles->held + more > profiles->limits.memory_bytes;
+}
+
 struct err profile_apply(struct profiles *profiles, uint32_t user, uint32_t property,
                          enum profile_op op, const struct value *value, bool *ignored_out)
 {
@@ -456,7 +464,10 @@ struct err profile_apply(struct profiles *profiles, uint32_t user, uint32_t prop
     err = cell_edit(profiles, column, user, &change.cell);
     if (err.code)
         return err;
-    err = carry_out(&change, op, value);
+    if (is_too_much(profiles, op, value))
+        ignore(&change);
+    else
+        err = carry_out(&change, op, value);
     if (err.code)
         return err;
     profiles->writes++;

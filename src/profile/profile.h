@@ -3,7 +3,7 @@
  *
  * One writer (the thread that applies the log). A column is (property, all types mixed): chunks of
  * 1024 users, each a type per user and a 64-bit value (strings and lists: numbers into the
- * project's dictionary). A view shares chunks with the writer, who copies a chunk before changing
+ * project's dictionary); a chunk where few have the property is packed. A view shares chunks with the writer, who copies a chunk before changing
  * one that a view holds: readers never wait, and see one position.
  */
 #ifndef PROFILE_PROFILE_H
@@ -21,7 +21,7 @@ struct profiles;
 struct profile_limits {
     uint32_t list_items;   /* 100: the oldest item goes first */
     uint32_t string_bytes; /* 8192 for an item or scalar; faces may allow less */
-    size_t memory_bytes;   /* 8 GiB */
+    size_t memory_bytes;   /* 8 GiB, counted as 24 a value, 72 and its length a distinct text */
 };
 
 MUST_CHECK struct err profiles_new(struct profile_limits limits, struct profiles **out);
@@ -78,11 +78,20 @@ struct value profile_get(const struct profile_view *view, uint32_t user, uint32_
 /* A column for scans: 1024 users from `first` (a multiple of 1024). NULLs: nobody there has it. */
 enum { PROFILE_CHUNK = 1024 };
 struct profile_chunk {
-    const uint8_t *types;   /* enum value_type per user; VALUE_NULL: absent */
-    const uint64_t *values; /* bool, int64, double, time as bits; string: its number */
+    const uint8_t *types; /* enum value_type per user; VALUE_NULL: absent */
+    const uint64_t
+        *values; /* bool, int64, double, time as bits; string, list: its number; where the
+                               type is VALUE_NULL: anything */
 };
+/* Where a chunk is unpacked that's kept packed, since few have the property. The caller's; nothing in
+ * it counts before. */
+struct profile_chunk_room {
+    uint8_t types[PROFILE_CHUNK];
+    uint64_t values[PROFILE_CHUNK];
+};
+/* Lives as long as the view and the room. */
 struct profile_chunk profile_chunk(const struct profile_view *view, uint32_t property,
-                                   uint32_t first);
+                                   uint32_t first, struct profile_chunk_room *room);
 /* The text of a string number, of this view; empty for numbers that no string has. */
 struct bytes profile_text(const struct profile_view *view, uint64_t number);
 /* The items of a list number; how many. The array is the arena's, or NULL when it has no room. */

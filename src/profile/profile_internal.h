@@ -17,6 +17,10 @@ enum {
     LIST_ITEMS_MAX = 10000,
     STRING_BYTES_DEFAULT = 8192,
     STRING_BYTES_MAX = 1 << 20,
+    SPARSE_MAX = 128, /* cells: with more a leaf is dense */
+    /* What things count for the limit. */
+    CELL_BYTES = 24,
+    TEXT_BYTES = 72, /* beside its length */
 };
 
 /* --- cow.c: nodes that views may share ------------------------------------------- */
@@ -38,13 +42,17 @@ struct tree {
     struct node *root; /* NULL: empty */
 };
 
-/* NULL: no memory, or the limit. Cleared. */
+/* NULL: no memory. Cleared. */
 struct node *node_new(struct profiles *profiles, size_t size);
 /* No longer the writer's: freed when the last view that sees it is released. */
 void node_retire(struct profiles *profiles, struct node *node);
 void node_free(struct profiles *profiles, struct node *node);
 /* The leaf's payload; NULL: there's none. */
 const void *tree_leaf(const struct node *root, uint32_t leaf);
+/* The node at *link, for writing: copied if a view sees it. NULL: no memory. */
+struct node *node_edit(struct profiles *profiles, struct node **link);
+/* Where the leaf's node is or will be, for writing; NULL: no memory. */
+struct node **tree_link(struct profiles *profiles, struct tree *tree, uint32_t leaf);
 /* The same for the writer: made if missing, copied if a view sees it; NULL: no memory, and nothing
  * that can be seen has changed. */
 void *tree_edit(struct profiles *profiles, struct tree *tree, uint32_t leaf, size_t size);
@@ -54,8 +62,6 @@ struct tree_cursor {
 };
 const void *tree_next(const struct node *root, struct tree_cursor *cursor, uint32_t *leaf_out);
 void tree_free(struct profiles *profiles, struct tree *tree);
-/* Memory that isn't a node. */
-bool take_bytes(struct profiles *profiles, size_t size);
 
 /* --- texts.c: the dictionary -------------------------------------------------------- */
 
@@ -95,18 +101,74 @@ void text_drop(struct profiles *profiles, uint64_t number);
 void text_free(struct profiles *profiles, struct text *text);
 void texts_free(struct profiles *profiles);
 
-/* --- profile.c ------------------------------------------------------------------------- */
+/* A stamp says when a cell was last written: the number of the operator; 0: never. With this bit, the
+ * number was made by increments alone, so those of two users add up. */
+#define GATHERED (UINT64_C(1) << 63)
 
-/* Of one column and PROFILE_CHUNK users. */
-struct column_leaf {
-    /* By user: when it was last written, and GATHERED; 0: never. The writer's own: copies of the
-     * leaf share it, and no reader looks. */
+/* --- leaf.c: one column's cells of PROFILE_CHUNK users ----------------------------------- */
+
+struct sparse_cell {
+    uint64_t value;
+    uint64_t stamp;
+    uint16_t index; /* of the user in the chunk */
+    uint8_t type;
+};
+
+/* The head of both kinds of leaf. */
+struct leaf {
+    bool is_dense;
+};
+
+/* While only some of the users have the property: cells by index. */
+struct sparse {
+    struct leaf leaf;
+    uint32_t count;
+    uint32_t cap;
+    struct sparse_cell cell[];
+};
+
+struct dense {
+    struct leaf leaf;
+    /* The writer's own: copies of the leaf share them, and no reader looks. */
     uint64_t *stamps;
     uint64_t values[PROFILE_CHUNK];
     uint8_t types[PROFILE_CHUNK];
 };
-/* The number was made by increments alone, so those of two users add up. */
-#define GATHERED (UINT64_C(1) << 63)
+
+static inline const struct sparse *sparse_of(const struct leaf *leaf)
+{
+    return leaf->is_dense ? NULL : (const struct sparse *)leaf;
+}
+static inline const struct dense *dense_of(const struct leaf *leaf)
+{
+    return leaf->is_dense ? (const struct dense *)leaf : NULL;
+}
+
+/* Where a user's value is. */
+struct cell {
+    uint8_t *type;
+    uint64_t *value;
+    uint64_t *stamp;
+};
+
+/* A cell as it is read. */
+struct cell_copy {
+    uint32_t index;
+    enum value_type type;
+    uint64_t value;
+    uint64_t stamp; /* for the writer only */
+};
+
+/* False: the leaf (which may be NULL) has no such cell. Without the stamp: for readers. */
+bool leaf_get(const struct leaf *leaf, uint32_t index, uint8_t *type_out, uint64_t *value_out);
+uint64_t leaf_stamp(const struct leaf *leaf, uint32_t index);
+/* The written cells, ascending, from *index on; false at the end. For the writer. */
+bool leaf_next(const struct leaf *leaf, uint32_t *index, struct cell_copy *out);
+/* The cell for writing, made if it's missing. NULL members: no memory. */
+struct cell leaf_edit(struct profiles *profiles, struct node **link, uint32_t index);
+void leaf_done(struct profiles *profiles, const struct leaf *leaf);
+
+/* --- profile.c ------------------------------------------------------------------------- */
 
 struct activity {
     int64_t first_ms;
@@ -132,7 +194,8 @@ struct profiles {
     uint32_t property_cap;
     struct tree activity;
     struct texts texts;
-    size_t bytes;
+    size_t bytes;  /* in memory, with what views keep */
+    uint64_t held; /* what the cells and texts come to, for the limit: the same on every run */
     struct arena scratch;
     struct buf list;
 };
@@ -151,13 +214,6 @@ struct profile_view {
     struct node *text_root;
     struct node **roots; /* by column */
     uint16_t column_of[];
-};
-
-/* Where a user's value is. */
-struct cell {
-    uint8_t *type;
-    uint64_t *value;
-    uint64_t *stamp;
 };
 
 static inline bool type_is_text(uint8_t type)

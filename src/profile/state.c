@@ -25,18 +25,19 @@ struct saving {
 };
 
 /* Every written cell, by property and user. */
-typedef void cell_fn(struct saving *saving, uint32_t user, const struct column_leaf *leaf,
-                     uint32_t i);
+typedef void cell_fn(struct saving *saving, uint32_t user, const struct cell_copy *cell);
 
 static void each_cell(struct saving *saving, const struct column *column, cell_fn *visit)
 {
     struct tree_cursor cursor = { 0 };
     uint32_t at = 0;
-    const struct column_leaf *leaf;
-    while ((leaf = tree_next(column->tree.root, &cursor, &at)))
-        for (uint32_t i = 0; leaf->stamps && i < PROFILE_CHUNK; i++)
-            if (leaf->stamps[i])
-                visit(saving, at * PROFILE_CHUNK + i, leaf, i);
+    const struct leaf *leaf;
+    while ((leaf = tree_next(column->tree.root, &cursor, &at))) {
+        struct cell_copy cell;
+        uint32_t index = 0;
+        while (leaf_next(leaf, &index, &cell))
+            visit(saving, at * PROFILE_CHUNK + cell.index, &cell);
+    }
 }
 
 static uint64_t count_cells(const struct column *column)
@@ -44,56 +45,55 @@ static uint64_t count_cells(const struct column *column)
     struct tree_cursor cursor = { 0 };
     uint32_t at = 0;
     uint64_t count = 0;
-    const struct column_leaf *leaf;
-    while ((leaf = tree_next(column->tree.root, &cursor, &at)))
-        for (uint32_t i = 0; leaf->stamps && i < PROFILE_CHUNK; i++)
-            count += leaf->stamps[i] != 0;
+    const struct leaf *leaf;
+    while ((leaf = tree_next(column->tree.root, &cursor, &at))) {
+        struct cell_copy cell;
+        uint32_t index = 0;
+        while (leaf_next(leaf, &index, &cell))
+            count++;
+    }
     return count;
 }
 
-static void number_text(struct saving *saving, uint32_t user, const struct column_leaf *leaf,
-                        uint32_t i)
+static void number_text(struct saving *saving, uint32_t user, const struct cell_copy *cell)
 {
     (void)user;
-    if (type_is_text(leaf->types[i]) && saving->number_of[leaf->values[i]] == unnumbered)
-        saving->number_of[leaf->values[i]] = saving->text_count++;
+    if (type_is_text((uint8_t)cell->type) && saving->number_of[cell->value] == unnumbered)
+        saving->number_of[cell->value] = saving->text_count++;
 }
 
-static void save_text(struct saving *saving, uint32_t user, const struct column_leaf *leaf,
-                      uint32_t i)
+static void save_text(struct saving *saving, uint32_t user, const struct cell_copy *cell)
 {
     (void)user;
-    if (!type_is_text(leaf->types[i]) || saving->number_of[leaf->values[i]] != saving->text_count)
+    if (!type_is_text((uint8_t)cell->type) || saving->number_of[cell->value] != saving->text_count)
         return;
     saving->text_count++;
-    const struct text *text = text_at(&saving->profiles->texts, leaf->values[i]);
+    const struct text *text = text_at(&saving->profiles->texts, cell->value);
     buf_put_u8(saving->to, text->is_list ? LIST_BIT : 0);
     buf_put_prefixed(saving->to, bytes_of(text->bytes, text->len));
 }
 
-static void save_cell(struct saving *saving, uint32_t user, const struct column_leaf *leaf,
-                      uint32_t i)
+static void save_cell(struct saving *saving, uint32_t user, const struct cell_copy *cell)
 {
     struct buf *to = saving->to;
-    uint64_t bits = leaf->values[i];
-    bool is_gathered = leaf->stamps[i] & GATHERED;
+    bool is_gathered = cell->stamp & GATHERED;
     buf_put_varint(to, user);
-    buf_put_u8(to, (uint8_t)(leaf->types[i] | (is_gathered ? GATHERED_BIT : 0)));
-    buf_put_varint(to, saving->profiles->writes - (leaf->stamps[i] & ~GATHERED));
-    switch ((enum value_type)leaf->types[i]) {
+    buf_put_u8(to, (uint8_t)((unsigned)cell->type | (is_gathered ? GATHERED_BIT : 0)));
+    buf_put_varint(to, saving->profiles->writes - (cell->stamp & ~GATHERED));
+    switch (cell->type) {
     case VALUE_BOOL:
-        buf_put_u8(to, (uint8_t)bits);
+        buf_put_u8(to, (uint8_t)cell->value);
         break;
     case VALUE_INT:
     case VALUE_TIME:
-        buf_put_svarint(to, (int64_t)bits);
+        buf_put_svarint(to, (int64_t)cell->value);
         break;
     case VALUE_REAL:
-        buf_put_le64(to, bits);
+        buf_put_le64(to, cell->value);
         break;
     case VALUE_STRING:
     case VALUE_LIST:
-        buf_put_varint(to, saving->number_of[bits]);
+        buf_put_varint(to, saving->number_of[cell->value]);
         break;
     case VALUE_NULL:
     case VALUE_TYPES:

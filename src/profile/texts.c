@@ -91,13 +91,11 @@ static struct text *text_new(struct profiles *profiles, struct bytes bytes, bool
                              uint32_t hash)
 {
     size_t size = sizeof(struct text) + bytes.len;
-    if (!take_bytes(profiles, size))
-        return NULL;
     struct text *text = malloc(size);
-    if (!text) {
-        profiles->bytes -= size;
+    if (!text)
         return NULL;
-    }
+    profiles->bytes += size;
+    profiles->held += TEXT_BYTES + bytes.len;
     *text = (struct text){ .len = (uint32_t)bytes.len, .hash = hash, .is_list = is_list };
     if (bytes.len)
         memcpy(text->bytes, bytes.ptr, bytes.len);
@@ -147,6 +145,7 @@ void text_drop(struct profiles *profiles, uint64_t number)
     assert(text->refs > 0);
     if (--text->refs > 0)
         return;
+    profiles->held -= TEXT_BYTES + text->len;
     struct text_slot *slot = slot_at(profiles->texts.root, number);
     slots_remove(&profiles->texts.index, text->hash, text->number);
     atomic_store_explicit(&slot->died, profiles->now, memory_order_release);

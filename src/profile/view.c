@@ -127,12 +127,13 @@ uint32_t profile_list(const struct profile_view *view, uint64_t number, struct a
 struct value profile_get(const struct profile_view *view, uint32_t user, uint32_t property,
                          struct arena *arena)
 {
-    const struct column_leaf *leaf = tree_leaf(root_for(view, property), user / PROFILE_CHUNK);
+    const struct leaf *leaf = tree_leaf(root_for(view, property), user / PROFILE_CHUNK);
     struct value value = { .type = VALUE_NULL };
-    if (!leaf)
+    uint8_t type = VALUE_NULL;
+    uint64_t bits = 0;
+    if (!leaf_get(leaf, user % PROFILE_CHUNK, &type, &bits))
         return value;
-    uint64_t bits = leaf->values[user % PROFILE_CHUNK];
-    value.type = (enum value_type)leaf->types[user % PROFILE_CHUNK];
+    value.type = (enum value_type)type;
     switch (value.type) {
     case VALUE_BOOL:
         value.boolean = bits != 0;
@@ -160,13 +161,22 @@ struct value profile_get(const struct profile_view *view, uint32_t user, uint32_
 }
 
 struct profile_chunk profile_chunk(const struct profile_view *view, uint32_t property,
-                                   uint32_t first)
+                                   uint32_t first, struct profile_chunk_room *room)
 {
     assert(first % PROFILE_CHUNK == 0);
-    const struct column_leaf *leaf = tree_leaf(root_for(view, property), first / PROFILE_CHUNK);
+    const struct leaf *leaf = tree_leaf(root_for(view, property), first / PROFILE_CHUNK);
     if (!leaf)
         return (struct profile_chunk){ NULL, NULL };
-    return (struct profile_chunk){ leaf->types, leaf->values };
+    if (leaf->is_dense)
+        return (struct profile_chunk){ dense_of(leaf)->types, dense_of(leaf)->values };
+    const struct sparse *sparse = sparse_of(leaf);
+    memset(room->types, VALUE_NULL, sizeof room->types);
+    for (uint32_t i = 0; i < sparse->count; i++) {
+        const struct sparse_cell *cell = &sparse->cell[i];
+        room->types[cell->index] = cell->type;
+        room->values[cell->index] = cell->value;
+    }
+    return (struct profile_chunk){ room->types, room->values };
 }
 
 struct profile_activity profile_activity(const struct profile_view *view, uint32_t user)
@@ -183,8 +193,10 @@ uint32_t profile_properties(const struct profile_view *view, uint32_t user, uint
 {
     uint32_t count = 0;
     for (uint32_t property = 0; property < view->property_cap; property++) {
-        const struct column_leaf *leaf = tree_leaf(root_for(view, property), user / PROFILE_CHUNK);
-        if (!leaf || leaf->types[user % PROFILE_CHUNK] == VALUE_NULL)
+        uint8_t type = VALUE_NULL;
+        uint64_t bits = 0;
+        const struct leaf *leaf = tree_leaf(root_for(view, property), user / PROFILE_CHUNK);
+        if (!leaf_get(leaf, user % PROFILE_CHUNK, &type, &bits) || type == VALUE_NULL)
             continue;
         if (count < max)
             properties[count] = property;

@@ -736,7 +736,9 @@ static struct err profile_value_matches(struct profile_match *match, enum value_
 static struct err match_chunk(struct profile_match *match, uint32_t property, uint32_t first,
                               uint64_t *users)
 {
-    struct profile_chunk chunk = profile_chunk(match->exec->source->profiles, property, first);
+    struct profile_chunk_room room;
+    struct profile_chunk chunk =
+        profile_chunk(match->exec->source->profiles, property, first, &room);
     if (!chunk.types)
         return ok();
     for (uint32_t i = 0; i < PROFILE_CHUNK && first + i < match->exec->users; i++) {

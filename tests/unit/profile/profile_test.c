@@ -310,9 +310,10 @@ static void chunks_hold_types_and_values_of_1024_users(void **state)
     set(profiles, 1031, 2, value_int(-4));
     apply(profiles, 1032, 2, PROFILE_ADD, text("y"));
     struct profile_view *view = take(profiles);
-    assert_null(profile_chunk(view, 2, 0).types);
-    assert_null(profile_chunk(view, 3, 1024).types);
-    struct profile_chunk chunk = profile_chunk(view, 2, 1024);
+    struct profile_chunk_room room;
+    assert_null(profile_chunk(view, 2, 0, &room).types);
+    assert_null(profile_chunk(view, 3, 1024, &room).types);
+    struct profile_chunk chunk = profile_chunk(view, 2, 1024, &room);
     assert_int_equal(chunk.types[5], VALUE_NULL);
     assert_int_equal(chunk.types[6], VALUE_STRING);
     assert_true(bytes_equal(profile_text(view, chunk.values[6]), BYTES("x")));
@@ -926,30 +927,84 @@ static void of_a_cleared_user_nothing_is_left_after_the_last_view(void **state)
     assert_shows(profiles, 7, 1, "null");
 }
 
-static void at_the_memory_limit_nothing_changes(void **state)
+static void past_the_limit_of_memory_values_are_ignored(void **state)
 {
     (void)state;
-    struct profiles *profiles = must_new((struct profile_limits){ .memory_bytes = 60000 });
-    struct value value = text("a");
-    bool is_ignored = false;
+    struct profiles *profiles = must_new((struct profile_limits){ .memory_bytes = 1000 });
+    char name[32];
     uint32_t user = 0;
-    struct err err = ok();
-    for (; user < 100 && !err.code; user++) {
-        char name[32];
+    bool is_ignored = false;
+    for (; user < 100 && !is_ignored; user++) {
         (void)snprintf(name, sizeof name, "user %u", user);
-        value = text(name);
-        struct profile_view *view = take(profiles);
-        err = profile_apply(profiles, user * PROFILE_CHUNK, 0, PROFILE_SET, &value, &is_ignored);
-        profile_view_release(view);
+        is_ignored = apply(profiles, user, 0, PROFILE_SET, text(name));
     }
-    assert_int_equal(err.code, ERR_NOMEM);
-    assert_true(user > 1 && user < 10);
+    assert_true(user > 5 && user < 15);
+    assert_true(profiles->held <= 1000);
     assert_shows(profiles, 0, 0, "\"user 0\"");
-    assert_shows(profiles, (user - 1) * PROFILE_CHUNK, 0, "null");
-    assert_true(profiles->bytes <= 60000);
-    set(profiles, 0, 0, text("b"));
-    assert_shows(profiles, 0, 0, "\"b\"");
+    assert_shows(profiles, user - 1, 0, "null");
+    /* What is held counts, not what memory it takes: a loaded copy decides the same. */
+    struct profiles *copy = reloaded(profiles);
+    assert_int_equal(copy->held, profiles->held);
+    assert_true(apply(copy, user, 0, PROFILE_SET, text("more")));
+    profiles_free(copy);
+    /* Room can be made. */
+    assert_false(apply(profiles, 0, 0, PROFILE_DELETE, value_null()));
+    assert_int_equal(profile_clear(profiles, 1).code, ERR_NONE);
+    assert_int_equal(profile_clear(profiles, 2).code, ERR_NONE);
+    assert_false(apply(profiles, user, 0, PROFILE_SET, text("more")));
+    for (uint32_t i = 0; i <= user; i++)
+        assert_int_equal(profile_clear(profiles, i).code, ERR_NONE);
+    assert_int_equal(profiles->held, 0);
     profiles_free(profiles);
+}
+
+/* Users in random order, so that leaves grow from sparse to dense while views look on. */
+static void packed_and_unpacked_chunks_read_the_same(void **state)
+{
+    struct profiles *profiles = *state;
+    struct rng rng;
+    uint32_t order[PROFILE_CHUNK];
+    struct profile_view *views[PROFILE_CHUNK / 64];
+    rng_init(&rng, 9);
+    for (uint32_t i = 0; i < PROFILE_CHUNK; i++)
+        order[i] = i;
+    for (uint32_t i = PROFILE_CHUNK - 1; i > 0; i--) {
+        uint32_t j = (uint32_t)rng_below(&rng, i + 1);
+        uint32_t kept = order[i];
+        order[i] = order[j];
+        order[j] = kept;
+    }
+    for (uint32_t i = 0; i < PROFILE_CHUNK; i++) {
+        if (i % 64 == 0)
+            views[i / 64] = take(profiles);
+        set(profiles, order[i], 3, value_int((int64_t)order[i]));
+    }
+    for (uint32_t v = 0; v < PROFILE_CHUNK / 64; v++) {
+        static struct profile_chunk_room room;
+        bool expected[PROFILE_CHUNK] = { false };
+        for (uint32_t i = 0; i < v * 64; i++)
+            expected[order[i]] = true;
+        memset(&room, 0xff, sizeof room);
+        struct profile_chunk chunk = profile_chunk(views[v], 3, 0, &room);
+        for (uint32_t i = 0; i < PROFILE_CHUNK && chunk.types; i++) {
+            assert_int_equal(chunk.types[i], expected[i] ? VALUE_INT : VALUE_NULL);
+            if (expected[i])
+                assert_int_equal(chunk.values[i], i);
+        }
+        assert_true(chunk.types || v == 0);
+        profile_view_release(views[v]);
+    }
+    struct profiles *copy = reloaded(profiles);
+    assert_same(profiles, copy);
+    profiles_free(copy);
+}
+
+static void a_rare_property_takes_little_memory(void **state)
+{
+    struct profiles *profiles = *state;
+    for (uint32_t user = 0; user < 1000; user++)
+        set(profiles, user * PROFILE_CHUNK, 0, value_int(1));
+    assert_true(profiles_memory_bytes(profiles) < 250000);
 }
 
 static void everything_that_was_taken_is_given_back(void **state)
@@ -1099,7 +1154,9 @@ int main(void)
         cmocka_unit_test(a_loaded_copy_goes_on_as_the_first_one_does),
         A_TEST(texts_that_nobody_holds_give_their_memory_and_numbers_back),
         A_TEST(of_a_cleared_user_nothing_is_left_after_the_last_view),
-        cmocka_unit_test(at_the_memory_limit_nothing_changes),
+        cmocka_unit_test(past_the_limit_of_memory_values_are_ignored),
+        A_TEST(packed_and_unpacked_chunks_read_the_same),
+        A_TEST(a_rare_property_takes_little_memory),
         A_TEST(everything_that_was_taken_is_given_back),
         A_TEST(the_saved_form_has_these_bytes),
         cmocka_unit_test(every_cut_and_every_lie_of_a_saved_state_is_refused),
