@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Answer, Cell } from '@/lib/types';
-import { funnelOf, funnelTree, readFunnel, type FunnelState } from '@/model/funnel';
+import { dropped, funnelOf, funnelTree, reached, readFunnel, type FunnelState } from '@/model/funnel';
 import { readRetention, retentionOf, retentionTree } from '@/model/retention';
 import { combine, seriesTree, trendsOf, type TrendsState } from '@/model/trends';
 
@@ -70,7 +70,7 @@ describe('trends', () => {
 describe('funnels', () => {
   const state: FunnelState = {
     steps: [{ events: ['A'] }, { events: ['B'], filters: { match: 'any', rows: [{ on: 'event', name: 'x', op: 'is', values: ['y'] }, { on: 'profile', name: 'z', op: 'exists', values: [] }] } }, { events: [], any: true }],
-    within: '30d', order: 'strict', attempt: 'first', holding: ['p'], excluding: [{ step: { events: ['C'] }, mode: 'drop' }],
+    within: '30d', from: 'previous', order: 'strict', attempt: 'first', holding: ['p'], excluding: [{ step: { events: ['C'] }, mode: 'drop' }],
     by: { on: 'event', name: 'type' }, range,
   };
 
@@ -85,6 +85,14 @@ describe('funnels', () => {
   it('with options that the builder lacks are for the editor', () => {
     expect(funnelOf({ ...funnelTree(state, dates), ties: 'seq' })).toBeNull();
     expect(funnelOf({ ...funnelTree(state, dates), complete: 'in_range' })).toBeNull();
+  });
+
+  it('name the people behind a step where a condition can', () => {
+    const plain: FunnelState = { steps: [{ events: ['A'] }, { events: ['B'] }, { events: ['C'] }], within: '30d' };
+    expect(reached(plain, dates, 1)).toEqual({ event: 'A', time: dates });
+    expect(reached(plain, dates, 2)).toEqual({ sequence: [{ events: ['A'] }, { events: ['B'] }], within: '30d', time: dates });
+    expect(dropped(plain, dates, 1)).toEqual({ all: [{ event: 'A', time: dates }, { not: reached(plain, dates, 2) }] });
+    expect(reached(state, dates, 2)).toBeNull();
   });
 
   it('are read group by group, the largest first', () => {

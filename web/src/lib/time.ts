@@ -96,6 +96,8 @@ export function startOfWeek(date: string): string {
 export function dateLabel(date: string, unit: string, withYear = true): string {
   const at = new Date(`${date.slice(0, 10)}T00:00:00Z`);
   if (Number.isNaN(at.getTime())) return date;
+  if (unit === 'year') return date.slice(0, 4);
+  if (unit === 'quarter') return `Q${Math.floor(at.getUTCMonth() / 3) + 1} ${date.slice(0, 4)}`;
   if (unit === 'month') return format('UTC', { month: 'short', year: 'numeric' }).format(at);
   const text = format('UTC', withYear ? { day: 'numeric', month: 'short', year: 'numeric' } : { day: 'numeric', month: 'short' }).format(at);
   return unit === 'hour' || unit === 'minute' ? `${text}, ${date.slice(11, 16)}` : text;

@@ -38,6 +38,8 @@ export interface Dates {
   until: string;
   /** Exact elapsed hours up to now instead of whole days. */
   hours?: number;
+  /** The same range in words that stay true tomorrow. */
+  span?: Span;
 }
 
 export function calendar(zone: string, events: { first_seen?: Instant; last_seen?: Instant }[], now = new Date()): Calendar {
@@ -68,50 +70,67 @@ export function resolve(range: Range, c: Calendar): Dates {
     return { since: from, until: addDays(to, 1) };
   }
   const lastDays = /^(\d+)d$/.exec(range);
-  if (lastDays?.[1]) return { since: addDays(today, 1 - Number(lastDays[1])), until: tomorrow };
+  if (lastDays?.[1]) {
+    // `29d` ago is the start of that local day: with today, 30 days.
+    const before = Math.max(0, Number(lastDays[1]) - 1);
+    return { since: addDays(today, -before), until: tomorrow, span: { since: before === 0 ? 'today' : { ago: `${before}d` } } };
+  }
   const lastHours = /^(\d+)h$/.exec(range);
   if (lastHours?.[1]) {
     const hours = Number(lastHours[1]);
-    return { since: localDate(new Date(c.now.getTime() - hours * 3_600_000), c.zone), until: tomorrow, hours };
+    return { since: localDate(new Date(c.now.getTime() - hours * 3_600_000), c.zone), until: tomorrow, hours, span: { since: { ago: `${hours}h` } } };
   }
   const month = `${today.slice(0, 7)}-01`;
   switch (range) {
     case 'today':
-      return { since: today, until: tomorrow };
+      return { since: today, until: tomorrow, span: { since: 'today' } };
     case 'yesterday':
-      return { since: addDays(today, -1), until: today };
+      return { since: addDays(today, -1), until: today, span: { since: 'yesterday', until: 'today' } };
     case 'month':
-      return { since: month, until: tomorrow };
+      return { since: month, until: tomorrow, span: { since: { start_of: 'month' } } };
     case 'last_month':
       return { since: addMonths(month, -1), until: month };
     case 'year':
-      return { since: `${today.slice(0, 4)}-01-01`, until: tomorrow };
+      return { since: `${today.slice(0, 4)}-01-01`, until: tomorrow, span: { since: { start_of: 'year' } } };
     case '12m':
       return { since: addMonths(month, -11), until: tomorrow };
     default: {
       const until = c.last !== null && c.last < today ? addDays(c.last, 1) : tomorrow;
-      return { since: c.first ?? addDays(today, -29), until };
+      return { since: c.first ?? addDays(today, -29), until, span: {} };
     }
   }
 }
 
-export function spanOf(dates: Dates): Span {
-  return dates.hours ? { since: { ago: `${dates.hours}h` } } : { since: dates.since, until: dates.until };
+export function spanOf(dates: Dates): Span | undefined {
+  if (!dates.span) return { since: dates.since, until: dates.until };
+  return Object.keys(dates.span).length > 0 ? dates.span : undefined;
+}
+
+export function spanMember(dates: Dates): { span?: Span } {
+  const span = spanOf(dates);
+  return span ? { span } : {};
 }
 
 /** A span of a saved tree as a range of the picker; null when it has no such form. */
 export function rangeOf(span: Span | undefined): Range | null {
   const date = (time: Time | undefined): string | null =>
     typeof time === 'string' && /^\d{4}-\d\d-\d\d$/.test(time) ? time : null;
-  if (!span?.since) return span?.until ? null : 'all';
+  if (!span || Object.keys(span).length === 0) return 'all';
+  if (span.between) {
+    const [from, to] = span.between.map(date);
+    return from && to ? `${from}..${to}` : null;
+  }
+  if (span.in_last) return /^\d+h$/.test(span.in_last) ? span.in_last : null;
+  if (span.this) return { month: 'month', year: 'year', day: 'today' }[span.this] ?? null;
   const since = date(span.since);
   const until = date(span.until);
   if (since && until) return `${since}..${addDays(until, -1)}`;
+  if (span.since === 'yesterday' && span.until === 'today') return 'yesterday';
   if (span.until !== undefined && span.until !== 'now') return null;
   if (typeof span.since === 'object' && 'ago' in span.since) {
-    const weeks = /^(\d+)w$/.exec(span.since.ago);
-    if (weeks) return `${Number(weeks[1]) * 7}d`;
-    return /^\d+[dh]$/.test(span.since.ago) ? span.since.ago : null;
+    const found = /^(\d+)([hdw])$/.exec(span.since.ago);
+    if (!found) return null;
+    return found[2] === 'h' ? span.since.ago : `${Number(found[1]) * (found[2] === 'w' ? 7 : 1) + 1}d`;
   }
   if (typeof span.since === 'object' && 'start_of' in span.since) {
     return { month: 'month', year: 'year', day: 'today' }[span.since.start_of] ?? null;
@@ -138,6 +157,8 @@ export function unitsFor(dates: Dates): TimeUnit[] {
   if (!dates.hours) units.push('day');
   if (days > 7) units.push('week');
   if (days > 31) units.push('month');
+  if (days > 180) units.push('quarter');
+  if (days > 730) units.push('year');
   return units.length > 0 ? units : ['day'];
 }
 
@@ -150,9 +171,9 @@ export function defaultUnit(dates: Dates): TimeUnit {
 
 /** The part of a time cell that names its bucket, whatever follows it (seconds, offset). */
 export function bucketName(cell: unknown, unit: TimeUnit): string {
-  const length = { minute: 16, hour: 13, day: 10, week: 10, month: 10 }[unit];
+  const length = unit === 'minute' ? 16 : unit === 'hour' ? 13 : 10;
   const text = String(cell).replace(' ', 'T');
-  const name = unit === 'month' && text.length === 7 ? `${text}-01` : text;
+  const name = text.length === 7 ? `${text}-01` : text.length === 4 ? `${text}-01-01` : text;
   return unit === 'hour' ? `${name.slice(0, length)}:00` : name.slice(0, length);
 }
 
@@ -173,16 +194,33 @@ export function buckets(dates: Dates, unit: TimeUnit, c: Calendar): string[] {
     return names;
   }
   const today = localDate(c.now, c.zone);
-  const first = unit === 'week' ? startOfWeek(dates.since) : unit === 'month' ? `${dates.since.slice(0, 7)}-01` : dates.since;
+  const first = bucketStart(dates.since, unit);
   for (let at = first; at < dates.until && at <= today && names.length < maximumBuckets; ) {
     names.push(at);
-    at = unit === 'day' ? addDays(at, 1) : unit === 'week' ? addDays(at, 7) : addMonths(at, 1);
+    at = bucketEnd(at, unit);
   }
   return names;
 }
 
+function bucketStart(date: string, unit: TimeUnit): string {
+  const month = Number(date.slice(5, 7));
+  switch (unit) {
+    case 'week':
+      return startOfWeek(date);
+    case 'month':
+      return `${date.slice(0, 7)}-01`;
+    case 'quarter':
+      return `${date.slice(0, 4)}-${String(month - ((month - 1) % 3)).padStart(2, '0')}-01`;
+    case 'year':
+      return `${date.slice(0, 4)}-01-01`;
+    default:
+      return date;
+  }
+}
+
 function bucketEnd(name: string, unit: TimeUnit): string {
-  return unit === 'week' ? addDays(name, 7) : unit === 'month' ? addMonths(name, 1) : addDays(name, 1);
+  const months = { month: 1, quarter: 3, year: 12 }[unit as string];
+  return months ? addMonths(name, months) : addDays(name, unit === 'week' ? 7 : 1);
 }
 
 /** What to know about a bucket that isn't wholly counted; undefined for whole ones. */

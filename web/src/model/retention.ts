@@ -1,9 +1,9 @@
 import type { Answer, Cell } from '@/lib/types';
 import { breakdownKey, breakdownOf, stepOf, stepReady, stepTree, type Breakdown, type StepState } from './filters';
-import { rangeOf, spanOf, type Dates, type Range } from './range';
-import type { RetentionTree, TimeUnit, Tree } from './tree';
+import { rangeOf, spanMember, type Dates, type Range } from './range';
+import { onlyHas, type RetentionTree, type TimeUnit, type Tree } from './tree';
 
-export type RetentionUnit = Exclude<TimeUnit, 'minute'>;
+export type RetentionUnit = Extract<TimeUnit, 'hour' | 'day' | 'week' | 'month'>;
 
 export interface RetentionState {
   start?: StepState;
@@ -11,7 +11,7 @@ export interface RetentionState {
   first?: boolean;
   unit?: RetentionUnit;
   periods?: number;
-  mode?: 'on' | 'on_or_after' | 'on_or_before';
+  mode?: 'on' | 'on_or_after' | 'on_or_before' | 'streak';
   rolling?: boolean;
   by?: Breakdown;
   range?: Range;
@@ -37,7 +37,7 @@ export function retentionTree(state: RetentionState, dates: Dates, fallback: Ret
     ...(state.mode && state.mode !== 'on' ? { mode: state.mode } : {}),
     ...(state.rolling ? { rolling: true } : {}),
     ...(state.by ? { by: [breakdownKey(state.by)] } : {}),
-    span: spanOf(dates),
+    ...spanMember(dates),
   };
 }
 
@@ -49,7 +49,7 @@ export function retentionOf(tree: Tree): RetentionState | null {
   const range = rangeOf(retention.span);
   const by = retention.by?.[0] ? breakdownOf(retention.by[0]) : undefined;
   const unit = retentionUnits.find((candidate) => candidate === retention.unit);
-  if (!start || !back || range === null || by === null || !unit || retention.count_birth) return null;
+  if (!start || !back || range === null || by === null || !unit || !onlyHas(tree, ['first', 'start', 'return', 'unit', 'periods', 'mode', 'rolling', 'by', 'span'], { count_birth: false })) return null;
   return {
     start, back, unit, range,
     first: retention.first ?? false,

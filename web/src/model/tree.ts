@@ -5,6 +5,10 @@ export type Time = string | { ago: string } | { start_of: string };
 export interface Span {
   since?: Time;
   until?: Time;
+  /** Both ends included. */
+  between?: [Time, Time];
+  in_last?: string;
+  this?: string;
 }
 
 export type Scalar = string | number | boolean;
@@ -16,6 +20,15 @@ export type Filter =
   | { event: string | string[] }
   | { property: string; operator: string; value?: Scalar | Scalar[] }
   | { profile: string; operator: string; value?: Scalar | Scalar[] };
+
+/** On users; events stand in it with their own filters and times. */
+export type Condition =
+  | { all: Condition[] }
+  | { any: Condition[] }
+  | { not: Condition }
+  | { event: string; where?: Filter; time?: Span }
+  | { any_event: true; where?: Filter; time?: Span }
+  | { sequence: Step[]; within: string; time?: Span };
 
 export type Key = string | { property: string } | { profile: string };
 
@@ -29,6 +42,7 @@ export interface Measure {
   measure: string;
   property?: string;
   q?: number;
+  where?: Filter;
   as?: string;
 }
 
@@ -47,6 +61,7 @@ export interface FunnelTree {
   report: 'funnel';
   steps: Step[];
   within: string;
+  window_from?: string;
   attempt?: string;
   ties?: string | { grace: string };
   order?: string;
@@ -75,9 +90,9 @@ export interface RetentionTree {
 
 export type Tree = SelectTree | FunnelTree | RetentionTree | { report: string; [key: string]: unknown };
 
-export type TimeUnit = 'minute' | 'hour' | 'day' | 'week' | 'month';
+export type TimeUnit = 'minute' | 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
 
-export const timeUnits: readonly TimeUnit[] = ['minute', 'hour', 'day', 'week', 'month'];
+export const timeUnits: readonly TimeUnit[] = ['minute', 'hour', 'day', 'week', 'month', 'quarter', 'year'];
 
 export function isTimeUnit(key: unknown): key is TimeUnit {
   return typeof key === 'string' && (timeUnits as readonly string[]).includes(key);
@@ -86,4 +101,12 @@ export function isTimeUnit(key: unknown): key is TimeUnit {
 export function keyName(key: Key): string {
   if (typeof key === 'string') return key;
   return 'property' in key ? key.property : `profile.${key.profile}`;
+}
+
+/**
+ * True when a tree says nothing but what a builder can show: its members are among those the builder reads,
+ * or have the value that means the same as leaving them out.
+ */
+export function onlyHas(tree: object, read: readonly string[], same: Record<string, unknown> = {}): boolean {
+  return Object.entries(tree).every(([name, value]) => name === 'report' || read.includes(name) || (name in same && same[name] === value));
 }

@@ -4,8 +4,8 @@ import {
   type StepState,
 } from './filters';
 import { evaluate, parseFormula } from './formula';
-import { bucketName, rangeOf, spanOf, type Dates, type Range } from './range';
-import { isTimeUnit, type Filter, type Key, type Measure, type SelectTree, type TimeUnit, type Tree } from './tree';
+import { bucketName, rangeOf, spanMember, type Dates, type Range } from './range';
+import { isTimeUnit, onlyHas, type Filter, type Key, type Measure, type SelectTree, type TimeUnit, type Tree } from './tree';
 
 export interface MeasureKind {
   id: string;
@@ -19,6 +19,7 @@ export const measureKinds: readonly MeasureKind[] = [
   { id: 'count', label: 'Events', property: false, additive: true },
   { id: 'users', label: 'Unique users', property: false, additive: false },
   { id: 'per_user', label: 'Events per user', property: false, additive: false },
+  { id: 'sessions', label: 'Sessions', property: false, additive: false },
   { id: 'sum', label: 'Sum of', property: true, additive: true },
   { id: 'avg', label: 'Average of', property: true, additive: false },
   { id: 'min', label: 'Minimum of', property: true, additive: false },
@@ -86,7 +87,7 @@ export function seriesTree(state: TrendsState, series: Series, dates: Dates, uni
     measures: measures(series),
     ...(where ? { where } : {}),
     ...(keys.length > 0 ? { group_by: keys, order_by: [order], limit: mostRows } : {}),
-    span: spanOf(dates),
+    ...spanMember(dates),
   };
 }
 
@@ -120,7 +121,7 @@ function groupsOf(state: TrendsState, series: Series, answer: SeriesAnswer, maxi
 }
 
 function points(series: Series, answer: Answer, unit: TimeUnit, names: string[], group: Cell | undefined): (number | null)[] {
-  const empty = measureKind(series.measure).additive || series.measure === 'users' || series.measure === 'distinct' ? 0 : null;
+  const empty = measureKind(series.measure).additive || ['users', 'distinct', 'sessions'].includes(series.measure) ? 0 : null;
   const at = new Map(names.map((name, index) => [name, index]));
   const out: (number | null)[] = names.map(() => empty);
   for (const row of answer.rows) {
@@ -231,6 +232,8 @@ function formulaLine(state: TrendsState, lines: Line[], length: number): Line | 
 export function trendsOf(tree: Tree): TrendsState | null {
   if (tree.report !== 'select') return null;
   const select = tree as SelectTree;
+  const readable = onlyHas(tree, ['measures', 'where', 'group_by', 'order_by', 'limit', 'other', 'span']);
+  if (!readable || (select.limit !== undefined && select.limit < 1000)) return null;
   const keys = select.group_by ?? [];
   const unit = keys[0];
   const breakdown = keys[1] ? breakdownOf(keys[1]) : undefined;
@@ -241,7 +244,7 @@ export function trendsOf(tree: Tree): TrendsState | null {
   const series: Series[] = [];
   for (const measure of select.measures) {
     const id = measure.measure === 'percentile' ? `p${Math.round((measure.q ?? 0.5) * 100)}` : measure.measure;
-    if (!measureKinds.some((kind) => kind.id === id)) return null;
+    if (!measureKinds.some((kind) => kind.id === id) || measure.where) return null;
     series.push({ ...split, measure: id, ...(measure.property ? { property: measure.property } : {}) });
   }
   return { series, range, unit, ...(breakdown ? { by: breakdown } : {}) };

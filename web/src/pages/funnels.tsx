@@ -40,7 +40,8 @@ function Builder({ calendar }: { calendar: Calendar }) {
   const dates = useMemo(() => resolve(range, calendar), [range, calendar]);
   const ready = funnelReady(state);
   const trees = useMemo(() => (ready ? [funnelTree(state, dates)] : null), [ready, state, dates]);
-  const report = useReport('funnel', { by: state.by?.name }, trees);
+  const input = useMemo(() => ({ state, dates }), [state, dates]);
+  const report = useReport('funnel', input, trees);
   const events = [...new Set(state.steps.flatMap((step) => step.events))];
 
   const put = (steps: StepState[]): void => set({ steps });
@@ -113,7 +114,7 @@ function Builder({ calendar }: { calendar: Calendar }) {
         icon={<Filter size={24} />}
         hint={ready ? undefined : 'Choose the events of at least two steps to see how many users get from one to the next.'}
       >
-        {report.data?.answers[0] ? <FunnelView answer={report.data.answers[0]} title={title} by={report.data.input.by} /> : null}
+        {report.data?.answers[0] ? <FunnelView answer={report.data.answers[0]} title={title} {...report.data.input} /> : null}
       </Result>
     </ReportPage>
   );
@@ -132,6 +133,18 @@ function Rules({
   return (
     <div className="panel grid gap-2 p-2.5">
       <Line label="Within"><WindowField value={state.within ?? defaultWindow} onChange={(within) => set({ within })} /></Line>
+      <Line label="From">
+        <Choice
+          label="From which step the window is counted"
+          className="grow"
+          value={state.from ?? 'first'}
+          options={[
+            { value: 'first', label: 'The first step' },
+            { value: 'previous', label: 'The step before' },
+          ]}
+          onChange={(from) => set({ from })}
+        />
+      </Line>
       <Line label="Order">
         <Choice
           label="Order of the steps"

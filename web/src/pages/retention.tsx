@@ -79,6 +79,7 @@ function Builder({ catalog, calendar }: { catalog: Catalog; calendar: Calendar }
                   { value: 'on', label: `In exactly that ${unit}` },
                   { value: 'on_or_after', label: `In that ${unit} or later` },
                   { value: 'on_or_before', label: `In that ${unit} or earlier` },
+                  { value: 'streak', label: `In every ${unit} up to that one` },
                 ]}
                 onChange={(mode) => set({ mode })}
               />

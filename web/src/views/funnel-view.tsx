@@ -1,12 +1,19 @@
 import { ArrowRight, Clock } from 'lucide-react';
-import { useMemo } from 'react';
+import { useMemo, type ReactNode } from 'react';
+import { Link } from 'wouter';
 import { CsvButton, Panel } from '@/builder/report-page';
 import { colour } from '@/charts/palette';
 import { download, fileName, toCsv } from '@/lib/csv';
 import { duration, number, share } from '@/lib/format';
 import { useTheme } from '@/lib/theme';
 import type { Answer, Cell } from '@/lib/types';
-import { readFunnel, type FunnelGroup, type FunnelStep } from '@/model/funnel';
+import { encodeState } from '@/lib/url-state';
+import { stepReady } from '@/model/filters';
+import { dropped, reached, readFunnel, type FunnelGroup, type FunnelState, type FunnelStep } from '@/model/funnel';
+import type { Dates } from '@/model/range';
+import type { Condition } from '@/model/tree';
+import { href } from '@/shell/navigation';
+import { useProject } from '@/shell/project';
 import { Empty } from '@/ui/state';
 import { Table, type TableColumn } from '@/ui/table';
 
@@ -16,7 +23,8 @@ function groupName(group: Cell | undefined): string {
   return group === null || group === undefined ? '(not set)' : String(group);
 }
 
-export function FunnelView({ answer, title, by }: { answer: Answer; title: string; by?: string }) {
+export function FunnelView({ answer, title, state, dates }: { answer: Answer; title: string; state: FunnelState; dates: Dates }) {
+  const by = state.by?.name;
   const groups = useMemo(() => readFunnel(answer), [answer]);
   if (groups.every((group) => (group.steps[0]?.users ?? 0) === 0)) {
     return <Panel><Empty title="Nobody took the first step in this range">Choose a longer range, or fewer filters on the first step.</Empty></Panel>;
@@ -26,7 +34,7 @@ export function FunnelView({ answer, title, by }: { answer: Answer; title: strin
     <>
       <Panel>
         <Summary groups={groups} by={by} />
-        <FunnelBars groups={groups.slice(0, maximumGroups)} />
+        <FunnelBars groups={groups.slice(0, maximumGroups)} people={(index) => <StepPeople state={state} dates={dates} index={index} />} />
         {answer.meta.open ? <p className="mt-3 text-[13px] text-muted">Some windows are still open: the last users may yet go further.</p> : null}
         {groups.length > maximumGroups ? (
           <p className="mt-3 text-[13px] text-muted">The {maximumGroups} largest of {number(groups.length)} values are drawn; the table has all.</p>
@@ -63,7 +71,15 @@ export function Figure({ label, value }: { label: string; value: string }) {
 }
 
 /** A column for each step; the hatched part of it are those who did not get so far. */
-export function FunnelBars({ groups, height = 240, small }: { groups: FunnelGroup[]; height?: number; small?: boolean }) {
+export function FunnelBars({
+  groups, height = 240, small, people,
+}: {
+  groups: FunnelGroup[];
+  height?: number;
+  small?: boolean;
+  /** Under a step: the way to those who are in it. */
+  people?: (index: number) => ReactNode;
+}) {
   const { dark } = useTheme();
   const steps = groups[0]?.steps ?? [];
   const several = groups.length > 1 || groups[0]?.group !== undefined;
@@ -84,6 +100,7 @@ export function FunnelBars({ groups, height = 240, small }: { groups: FunnelGrou
                   {step.name}
                 </p>
                 {several ? null : <StepNumbers step={step} first={index === 0} small={small} />}
+                {people?.(index)}
               </div>
             </li>
           ))}
@@ -100,6 +117,21 @@ export function FunnelBars({ groups, height = 240, small }: { groups: FunnelGrou
         </ul>
       ) : null}
     </div>
+  );
+}
+
+function StepPeople({ state, dates, index }: { state: FunnelState; dates: Dates; index: number }) {
+  const { project } = useProject();
+  const to = (where: Condition): string => href(project.id, 'query', `tree=${encodeState({ report: 'users', where, limit: 1000 })}`);
+  const here = reached(state, dates, index + 1);
+  const out = index + 1 < state.steps.filter(stepReady).length ? dropped(state, dates, index + 1) : null;
+  const look = 'rounded text-accent hover:underline';
+  if (!here) return null;
+  return (
+    <p className="mt-1 flex flex-wrap gap-x-3 text-[13px]">
+      <Link href={to(here)} className={look} aria-label={`Who reached step ${index + 1}`}>Who</Link>
+      {out ? <Link href={to(out)} className={look} aria-label={`Who dropped off after step ${index + 1}`}>Who dropped off</Link> : null}
+    </p>
   );
 }
 
