@@ -489,6 +489,12 @@ uint32_t catalog_profile_columns(const struct catalog *catalog,
     return catalog->profile.count;
 }
 
+bool catalog_is_profile_property(const struct catalog *catalog, uint32_t property)
+{
+    return property < intern_count(catalog->properties) &&
+           catalog->property_use[property] & ON_PROFILE;
+}
+
 /* --- help ------------------------------------------------------------------------ */
 
 /* The search for the nearest of many. */

@@ -97,6 +97,8 @@ uint32_t catalog_event_columns(const struct catalog *catalog, uint32_t event,
                                const struct catalog_column **columns_out);
 uint32_t catalog_profile_columns(const struct catalog *catalog,
                                  const struct catalog_column **columns_out);
+/* Was it seen with any profile? */
+bool catalog_is_profile_property(const struct catalog *catalog, uint32_t property);
 
 /* --- help ------------------------------------------------------------------------------ */
 

@@ -36,30 +36,59 @@ static_assert((int)PROPERTY_SET == (int)PROFILE_SET && (int)PROPERTY_ADD == (int
 
 /* --- names ------------------------------------------------------------------------- */
 
-static struct err event_type(struct apply *apply, const struct command *command, uint32_t *out)
+/* A name that is none, or one too many: what it names is left out. Not an error: the command is in
+ * the log, and every run has to decide the same. */
+static struct err or_none(struct err err, uint32_t *out)
 {
-    uint32_t *known = &apply->events[command->is_name_folded][command->name_index];
-    if (*known == CATALOG_NONE) {
-        struct err err = catalog_event_put(apply->state->catalog, command->name,
-                                           command->is_name_folded, known, NULL);
-        if (err.code)
-            return err;
-    }
-    *out = *known;
+    if (err.code != ERR_INVALID && err.code != ERR_LIMIT)
+        return err;
+    *out = CATALOG_NONE;
     return ok();
 }
 
+/* CATALOG_NONE: the project can't have this type. */
+static struct err event_type(struct apply *apply, const struct command *command, uint32_t *out)
+{
+    struct catalog *catalog = apply->state->catalog;
+    uint32_t *known = &apply->events[command->is_name_folded][command->name_index];
+    struct err err = ok();
+    if (*known == CATALOG_NONE) {
+        if (catalog_event_count(catalog) < catalog_limits_default().event_types)
+            err = catalog_event_put(catalog, command->name, command->is_name_folded, known, NULL);
+        else
+            *known = catalog_event_find(catalog, command->name, command->is_name_folded);
+    }
+    *out = *known;
+    return or_none(err, out);
+}
+
+static struct err put_property(struct catalog *catalog, struct bytes name, uint32_t *out)
+{
+    if (catalog_property_count(catalog) < catalog_limits_default().properties)
+        return or_none(catalog_property_put(catalog, name, out), out);
+    *out = catalog_property_find(catalog, name);
+    return ok();
+}
+
+/* CATALOG_NONE: the project can't have this property. */
 static struct err property_number(struct apply *apply, const struct command_property *property,
                                   uint32_t *out)
 {
     uint32_t *known = &apply->properties[property->name_index];
-    if (*known == CATALOG_NONE) {
-        struct err err = catalog_property_put(apply->state->catalog, property->name, known);
-        if (err.code)
-            return err;
-    }
+    struct err err = ok();
+    if (*known == CATALOG_NONE)
+        err = put_property(apply->state->catalog, property->name, known);
     *out = *known;
-    return ok();
+    return err;
+}
+
+/* May profiles have this property: they do, or there's room for one more? */
+static bool is_for_profiles(const struct catalog *catalog, uint32_t property)
+{
+    const struct catalog_column *columns = NULL;
+    return property != CATALOG_NONE && (catalog_is_profile_property(catalog, property) ||
+                                        catalog_profile_columns(catalog, &columns) <
+                                            catalog_limits_default().profile_properties);
 }
 
 /* --- people --------------------------------------------------------------------------- */
@@ -179,10 +208,13 @@ static struct err store_one(struct apply *apply, uint32_t user, uint32_t event, 
     for (uint32_t i = 0; i < count; i++) {
         if (properties[i].value.type == VALUE_NULL)
             continue;
-        struct store_property *to = &apply->values[kept++];
+        struct store_property *to = &apply->values[kept];
         struct err err = property_number(apply, &properties[i], &to->property);
         if (err.code)
             return err;
+        if (to->property == CATALOG_NONE)
+            continue;
+        kept++;
         to->value = properties[i].value;
         err = catalog_saw_property(state->catalog, event, to->property, to->value.type);
         if (err.code)
@@ -225,7 +257,8 @@ static struct err apply_event(struct apply *apply, const struct command *command
     err = event_type(apply, command, &event);
     if (err.code)
         return err;
-    if (user == USER_NONE || catalog_event_is_discarded(state->catalog, event)) {
+    if (user == USER_NONE || event == CATALOG_NONE ||
+        catalog_event_is_discarded(state->catalog, event)) {
         state->refused++;
         return ok();
     }
@@ -237,10 +270,10 @@ static struct err apply_event(struct apply *apply, const struct command *command
         return err;
     if (command->item_count > 0) {
         uint32_t child = CATALOG_NONE;
-        err = catalog_event_items_put(state->catalog, event, &child);
+        err = or_none(catalog_event_items_put(state->catalog, event, &child), &child);
         if (err.code)
             return err;
-        for (uint32_t i = 0; i < command->item_count; i++) {
+        for (uint32_t i = 0; i < command->item_count && child != CATALOG_NONE; i++) {
             err = store_one(apply, user, child, command->time_ms, seq, command->items[i].properties,
                             command->items[i].count);
             if (err.code)
@@ -275,6 +308,8 @@ static struct err apply_profile(struct apply *apply, const struct command *comma
         err = property_number(apply, property, &number);
         if (err.code)
             return err;
+        if (!is_for_profiles(state->catalog, number))
+            continue;
         err = profile_apply(state->profiles, user, number, (enum profile_op)property->op,
                             &property->value, &is_ignored);
         if (err.code)
@@ -320,9 +355,13 @@ static struct err apply_token(struct apply *apply, const struct command *command
     if (!name.ptr)
         return err_new(ERR_NOMEM, "state: token");
     uint32_t number = CATALOG_NONE;
-    err = catalog_property_put(state->catalog, name, &number);
+    err = put_property(state->catalog, name, &number);
     if (err.code)
         return err;
+    if (!is_for_profiles(state->catalog, number)) {
+        state->refused++;
+        return ok();
+    }
     struct value value = { .type = VALUE_LIST, .count = 1, .items = &id };
     bool is_ignored = false;
     err = profile_apply(state->profiles, user, number, PROFILE_ADD, &value, &is_ignored);
@@ -402,9 +441,14 @@ static struct err apply_setting(struct apply *apply, const struct command *comma
                (bytes_equal(command->name, BYTES("discard_event")) ||
                 bytes_equal(command->name, BYTES("restore_event")))) {
         uint32_t event = CATALOG_NONE;
-        struct err err = catalog_event_put(state->catalog, value->string, true, &event, NULL);
+        struct err err =
+            or_none(catalog_event_put(state->catalog, value->string, true, &event, NULL), &event);
         if (err.code)
             return err;
+        if (event == CATALOG_NONE) {
+            state->refused++;
+            return ok();
+        }
         catalog_event_set_discarded(state->catalog, event,
                                     bytes_equal(command->name, BYTES("discard_event")));
     } else {

@@ -201,6 +201,9 @@ static void columns_are_in_order_of_first_sight_with_all_types(void **state)
     assert_int_equal(catalog_saw_profile_property(catalog, mode, VALUE_LIST).code, ERR_NONE);
     assert_int_equal(catalog_profile_columns(catalog, &columns), 1);
     assert_int_equal(columns[0].types, 1 << VALUE_LIST);
+    assert_true(catalog_is_profile_property(catalog, mode));
+    assert_false(catalog_is_profile_property(catalog, amount));
+    assert_false(catalog_is_profile_property(catalog, 99));
 }
 
 static void distance_counts_edits_and_swaps(void **state)
