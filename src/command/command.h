@@ -71,6 +71,8 @@ void command_name(struct command_writer *writer, struct bytes name, bool is_fold
 void command_event_id(struct command_writer *writer, struct bytes id);
 void command_property(struct command_writer *writer, struct bytes name, enum property_op op,
                       const struct value *value);
+/* Was a property's name given twice in the open command (or twice in one of its items)? */
+bool command_has_twins(const struct command_writer *writer);
 /* Properties after this are those of the next item of `Items`. */
 void command_item(struct command_writer *writer);
 void command_end(struct command_writer *writer);

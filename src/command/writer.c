@@ -38,6 +38,7 @@ struct text {
     uint32_t offset;
     uint32_t len;
     uint32_t hash;
+    uint32_t named_in; /* the last section where it was a property's name */
 };
 
 struct slot {
@@ -87,6 +88,8 @@ struct command_writer {
     struct section *sections; /* [0]: its own; then one an item */
     size_t sections_cap;
     uint32_t section;
+    uint32_t section_number; /* counts all sections of the batch, from 1 */
+    bool has_twins;
     uint32_t list_count;
     uint32_t text_count_before;
 
@@ -287,6 +290,7 @@ void command_writer_reset(struct command_writer *writer, int64_t received_ms)
     writer->properties_max = 0;
     writer->items_max = 0;
     writer->list_max = 0;
+    writer->section_number = 0;
     writer->is_open = false;
 }
 
@@ -305,6 +309,8 @@ void command_begin(struct command_writer *writer, enum command_kind kind, int64_
     writer->body.len = 0;
     writer->section = 0;
     writer->sections[0].count = 0;
+    writer->section_number++;
+    writer->has_twins = false;
     writer->list_count = 0;
     writer->text_count_before = writer->text_count;
 }
@@ -384,8 +390,10 @@ void command_property(struct command_writer *writer, struct bytes name, enum pro
     }
     uint32_t name_index = text_put(writer, name);
     uint8_t *to = room_reserve(writer, &writer->body, VARINT32_MAX + 1 + VARINT64_MAX);
-    if (!to)
+    if (!to || writer->failure)
         return;
+    writer->has_twins |= writer->texts[name_index].named_in == writer->section_number;
+    writer->texts[name_index].named_in = writer->section_number;
     to = put_varint(to, name_index);
     *to++ = (uint8_t)((unsigned)op << PROPERTY_OP_SHIFT | (unsigned)value->type);
     to = put_scalar(writer, to, value);
@@ -393,6 +401,11 @@ void command_property(struct command_writer *writer, struct bytes name, enum pro
     if (value->type == VALUE_LIST)
         put_list(writer, value);
     section->count++;
+}
+
+bool command_has_twins(const struct command_writer *writer)
+{
+    return writer->has_twins;
 }
 
 void command_item(struct command_writer *writer)
@@ -410,6 +423,7 @@ void command_item(struct command_writer *writer)
     }
     writer->sections[writer->section].end = writer->body.len;
     writer->section++;
+    writer->section_number++;
     writer->sections[writer->section].count = 0;
 }
 
