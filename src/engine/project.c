@@ -8,7 +8,9 @@
  *
  * What is bounded, and by what: batches that wait for the log or for the apply thread by queue_limit
  * (submit answers ERR_LIMIT); events in memory by the store, since a flush that's due waits for the
- * checkpoint before it, which holds up the apply thread, which fills the queue.
+ * checkpoint before it, which holds up the apply thread, which fills the queue. When a checkpoint
+ * finds no room on the disk, submits are refused until one does, and what was acknowledged is still
+ * applied.
  */
 #include "engine/engine_internal.h"
 
@@ -161,6 +163,8 @@ struct err project_submit(struct project *project, struct bytes batch, uint32_t 
     mutex_lock(&project->mutex);
     if (project->is_broken || project->is_stopping)
         err = err_new(ERR_BROKEN, "project: stopped");
+    else if (project->checkpoint_err.code == ERR_FULL)
+        err = err_new(ERR_FULL, "project: no room for a checkpoint");
     else if (project->queue_bytes > 0 && project->queue_bytes + batch.len > project->queue_limit)
         err = err_new(ERR_LIMIT, "project: too much is waiting");
     if (!err.code) {
@@ -270,7 +274,7 @@ static struct err offer_checkpoint(struct project *project)
     bool is_due = is_checkpoint_due(project);
     mutex_lock(&project->mutex);
     is_due = is_due || project->wants_checkpoint;
-    while (is_due && project->has_job && !project->is_abandoned &&
+    while (is_due && project->has_job && !project->is_abandoned && !project->checkpoint_err.code &&
            project->state.store->ops->wants_flush(project->state.store))
         cond_wait(&project->changed, &project->mutex);
     bool begins = is_due && !project->has_job && !project->is_abandoned;

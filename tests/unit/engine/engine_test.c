@@ -1,0 +1,285 @@
+/* engine_test.c - what engine.h promises, on a simulated disk. */
+#include "engine_helper.h"
+
+static int setup(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+    assert_non_null(world);
+    world_init(world);
+    world_open(world);
+    *state = world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world_done(*state);
+    free(*state);
+    return 0;
+}
+
+static void assert_each_once(const struct numbers *numbers, uint32_t from, uint32_t to)
+{
+    for (uint32_t n = from; n < to; n++)
+        assert_int_equal(numbers->seen[n], 1);
+}
+
+static void what_was_acknowledged_is_there_after_closing_and_after_a_kill(void **state)
+{
+    struct world *world = *state;
+    struct numbers numbers;
+    for (uint32_t from = 0; from < 200; from += 10)
+        assert_int_equal(world_send(world, from, 10, false).code, ERR_NONE);
+    engine_close(world->engine);
+    world_open(world);
+    for (uint32_t from = 200; from < 250; from += 10)
+        assert_int_equal(world_send(world, from, 10, false).code, ERR_NONE);
+    engine_abandon(world->engine);
+    world_open(world);
+    world_read(world, &numbers);
+    assert_int_equal(numbers.total, 250);
+    assert_each_once(&numbers, 0, 250);
+}
+
+static void settling_leaves_nothing_to_replay_and_changes_no_answer(void **state)
+{
+    struct world *world = *state;
+    struct numbers numbers;
+    for (uint32_t from = 0; from < 300; from += 20)
+        assert_int_equal(world_send(world, from, 20, false).code, ERR_NONE);
+    assert_int_equal(project_settle(world->project).code, ERR_NONE);
+    struct project_stats stats = project_stats(world->project);
+    assert_int_equal(stats.memory_events, 0);
+    assert_int_equal(stats.checkpoint_position, stats.position);
+    world_read(world, &numbers);
+    assert_int_equal(numbers.total, 300);
+    assert_each_once(&numbers, 0, 300);
+}
+
+static void an_event_id_counts_once_across_batches_restarts_and_kills(void **state)
+{
+    struct world *world = *state;
+    struct numbers numbers;
+    assert_int_equal(world_send(world, 0, 20, true).code, ERR_NONE);
+    assert_int_equal(world_send(world, 10, 20, true).code, ERR_NONE);
+    engine_abandon(world->engine);
+    world_open(world);
+    assert_int_equal(world_send(world, 0, 30, true).code, ERR_NONE);
+    engine_close(world->engine);
+    world_open(world);
+    assert_int_equal(world_send(world, 0, 40, true).code, ERR_NONE);
+    world_read(world, &numbers);
+    assert_int_equal(numbers.total, 40);
+    assert_each_once(&numbers, 0, 40);
+    assert_int_equal(project_stats(world->project).duplicates, 10 + 30 + 30);
+}
+
+static void an_event_id_counts_again_after_the_window(void **state)
+{
+    struct world *world = *state;
+    struct numbers numbers;
+    assert_int_equal(world_send(world, 5, 1, true).code, ERR_NONE);
+    clock_sim_advance(&world->clock, 6 * MS_PER_DAY);
+    assert_int_equal(world_send(world, 5, 1, true).code, ERR_NONE);
+    clock_sim_advance(&world->clock, MS_PER_DAY);
+    assert_int_equal(world_send(world, 5, 1, true).code, ERR_NONE);
+    world_read(world, &numbers);
+    assert_int_equal(numbers.seen[5], 2);
+}
+
+static void a_snapshot_stays_as_it_was(void **state)
+{
+    struct world *world = *state;
+    struct project_snapshot snapshot;
+    struct numbers numbers;
+    assert_int_equal(world_send(world, 0, 50, false).code, ERR_NONE);
+    assert_int_equal(project_snapshot(world->project, &snapshot).code, ERR_NONE);
+    for (uint32_t from = 50; from < 200; from += 10)
+        assert_int_equal(world_send(world, from, 10, false).code, ERR_NONE);
+    assert_int_equal(project_settle(world->project).code, ERR_NONE);
+    world_read_snapshot(&snapshot, &numbers);
+    assert_int_equal(numbers.total, 50);
+    assert_each_once(&numbers, 0, 50);
+    project_snapshot_done(&snapshot);
+    world_read(world, &numbers);
+    assert_int_equal(numbers.total, 200);
+}
+
+static void merge(struct world *world, const char *from, const char *into)
+{
+    command_writer_reset(world->writer, world->clock.ms);
+    command_begin(world->writer, COMMAND_MERGE, world->clock.ms);
+    command_ref(world->writer, REF_IDENTITY, bytes_from(from));
+    command_ref(world->writer, REF_IDENTITY, bytes_from(into));
+    command_end(world->writer);
+    assert_int_equal(world_submit(world).code, ERR_NONE);
+}
+
+static void a_merge_moves_every_event_once(void **state)
+{
+    struct world *world = *state;
+    struct numbers numbers;
+    assert_int_equal(world_send(world, 0, 100, false).code, ERR_NONE);
+    assert_int_equal(project_settle(world->project).code, ERR_NONE);
+    assert_int_equal(world_send(world, 100, 20, false).code, ERR_NONE);
+    merge(world, "p1", "p0");
+    merge(world, "p2", "p3");
+    merge(world, "p3", "p0");
+    merge(world, "p0", "p0");
+    assert_int_equal(world_send(world, 120, 20, false).code, ERR_NONE);
+    for (int round = 0; round < 3; round++) {
+        world_read(world, &numbers);
+        assert_int_equal(numbers.total, 140);
+        assert_each_once(&numbers, 0, 140);
+        assert_int_equal(project_stats(world->project).users, 1);
+        if (round == 0)
+            assert_int_equal(project_settle(world->project).code, ERR_NONE);
+        engine_abandon(world->engine);
+        world_open(world);
+    }
+}
+
+static void an_erased_person_leaves_no_trace_and_late_events_bring_nothing_back(void **state)
+{
+    struct world *world = *state;
+    struct numbers numbers;
+    assert_int_equal(world_send(world, 0, 40, false).code, ERR_NONE);
+    command_writer_reset(world->writer, world->clock.ms);
+    command_begin(world->writer, COMMAND_ERASE, world->clock.ms);
+    command_ref(world->writer, REF_IDENTITY, BYTES("p1"));
+    command_end(world->writer);
+    assert_int_equal(world_submit(world).code, ERR_NONE);
+    assert_int_equal(world_send(world, 40, 4, false).code, ERR_NONE);
+    for (int round = 0; round < 2; round++) {
+        world_read(world, &numbers);
+        assert_int_equal(numbers.total, 30 + 3);
+        for (uint32_t n = 1; n < 44; n += PEOPLE)
+            assert_int_equal(numbers.seen[n], 0);
+        assert_int_equal(project_find_user(world->project, BYTES("p1")), USER_NONE);
+        engine_close(world->engine);
+        world_open(world);
+    }
+}
+
+static void a_second_server_on_the_folder_is_refused(void **state)
+{
+    struct world *world = *state;
+    struct world second = { .sim = world->sim, .clock = world->clock };
+    assert_int_equal(world_try_open(&second).code, ERR_BUSY);
+}
+
+static void a_full_disk_refuses_new_data_goes_on_answering_and_recovers(void **state)
+{
+    struct world *world = *state;
+    struct numbers numbers;
+    uint32_t sent = 0;
+    struct err err = ok();
+    disk_sim_set_capacity(world->sim, 65536);
+    /* What the log has reserved it may still fill. */
+    while (!err.code && sent < 3000) {
+        err = world_send(world, sent, 20, false);
+        sent += err.code ? 0 : 20;
+    }
+    assert_int_equal(err.code, ERR_FULL);
+    assert_int_equal(project_settle(world->project).code, ERR_FULL);
+    world_read(world, &numbers);
+    assert_int_equal(numbers.total, sent);
+    disk_sim_set_capacity(world->sim, DISK_SIM_CAPACITY);
+    assert_int_equal(project_settle(world->project).code, ERR_NONE);
+    assert_int_equal(world_send(world, sent, 20, false).code, ERR_NONE);
+    assert_int_equal(project_settle(world->project).code, ERR_NONE);
+    world_read(world, &numbers);
+    assert_int_equal(numbers.total, sent + 20);
+    assert_each_once(&numbers, 0, sent + 20);
+    assert_false(world->is_broken);
+}
+
+static void a_failed_sync_ends_everything_and_acknowledges_nothing(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(world_send(world, 0, 5, false).code, ERR_NONE);
+    disk_sim_fail_sync(world->sim, 1);
+    assert_int_not_equal(world_send(world, 5, 5, false).code, ERR_NONE);
+    assert_true(world->is_broken);
+    assert_int_equal(world_send(world, 10, 5, false).code, ERR_BROKEN);
+}
+
+static void a_discarded_event_type_is_passed_over_until_it_is_restored(void **state)
+{
+    struct world *world = *state;
+    struct numbers numbers;
+    const char *const settings[] = { "discard_event", "restore_event" };
+    struct value name = value_string(BYTES("Paid"));
+    for (uint32_t i = 0; i < 2; i++) {
+        command_writer_reset(world->writer, world->clock.ms);
+        command_begin(world->writer, COMMAND_SETTING, world->clock.ms);
+        command_name(world->writer, bytes_from(settings[i]), false);
+        command_property(world->writer, BYTES("value"), PROPERTY_SET, &name);
+        command_end(world->writer);
+        world_put_event(world, i * 3, false); /* multiples of 3 are Paid */
+        assert_int_equal(world_submit(world).code, ERR_NONE);
+    }
+    world_read(world, &numbers);
+    assert_int_equal(numbers.seen[0], 0);
+    assert_int_equal(numbers.seen[3], 1);
+}
+
+static void watchers_see_events_as_they_are_applied(void **state)
+{
+    struct world *world = *state;
+    struct live_reader *reader = NULL;
+    struct buf lines;
+    uint64_t skipped = 0;
+    buf_init(&lines, 1 << 20);
+    assert_int_equal(world_send(world, 0, 1, false).code, ERR_NONE);
+    assert_int_equal(project_live_open(world->project, &reader).code, ERR_NONE);
+    assert_int_equal(world_send(world, 1, 2, false).code, ERR_NONE);
+    assert_int_equal(project_live_read(reader, 0, &lines, &skipped).code, ERR_NONE);
+    buf_put_u8(&lines, '\0');
+    assert_non_null(strstr((const char *)lines.ptr, "\"n\":1"));
+    assert_non_null(strstr((const char *)lines.ptr, "\"n\":2"));
+    assert_null(strstr((const char *)lines.ptr, "\"n\":0"));
+    assert_int_equal(skipped, 0);
+    /* A second holds 50; what is past them is counted. */
+    assert_int_equal(world_send(world, 100, 60, false).code, ERR_NONE);
+    buf_reset(&lines);
+    assert_int_equal(project_live_read(reader, 0, &lines, &skipped).code, ERR_NONE);
+    assert_int_equal(skipped, 12);
+    project_live_close(reader);
+    buf_done(&lines);
+}
+
+static void a_project_with_a_bad_name_or_zone_is_refused(void **state)
+{
+    struct world *world = *state;
+    struct project *other = NULL;
+    struct project_settings settings = { .time_zone = BYTES("Nowhere/Land") };
+    assert_int_equal(engine_project(world->engine, "q", &settings, true, &other).code, ERR_INVALID);
+    settings.time_zone = BYTES("UTC");
+    assert_int_equal(engine_project(world->engine, "../q", &settings, true, &other).code,
+                     ERR_INVALID);
+    assert_int_equal(engine_project(world->engine, "q", &settings, false, &other).code,
+                     ERR_MISSING);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(what_was_acknowledged_is_there_after_closing_and_after_a_kill),
+        TEST(settling_leaves_nothing_to_replay_and_changes_no_answer),
+        TEST(an_event_id_counts_once_across_batches_restarts_and_kills),
+        TEST(an_event_id_counts_again_after_the_window),
+        TEST(a_snapshot_stays_as_it_was),
+        TEST(a_merge_moves_every_event_once),
+        TEST(an_erased_person_leaves_no_trace_and_late_events_bring_nothing_back),
+        TEST(a_second_server_on_the_folder_is_refused),
+        TEST(a_full_disk_refuses_new_data_goes_on_answering_and_recovers),
+        TEST(a_failed_sync_ends_everything_and_acknowledges_nothing),
+        TEST(a_discarded_event_type_is_passed_over_until_it_is_restored),
+        TEST(watchers_see_events_as_they_are_applied),
+        TEST(a_project_with_a_bad_name_or_zone_is_refused),
+#undef TEST
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
