@@ -90,8 +90,8 @@ void begin_record(struct ingest *in, bool is_strict)
 
 /* --- one problem -------------------------------------------------------------------- */
 
-static bool fail_with(struct ingest *in, int code, const char *type, const char *format,
-                      va_list args)
+__attribute__((format(printf, 4, 0))) static bool
+fail_with(struct ingest *in, int code, const char *type, const char *format, va_list args)
 {
     if (in->code)
         return false;
