@@ -14,7 +14,7 @@ const pages = {
   funnels: `/funnels?${q(funnel)}`,
   retention: `/retention?${q({ start: { events: ['Item Purchased'] }, back: { events: ['Item Purchased'] }, first: true, unit: 'month', periods: 11, range })}`,
   users: '/users',
-  user: '/users/1',
+  user: '/user?id=1',
   query: `/query?cql=${encodeURIComponent('SELECT count(), users() FROM events GROUP BY event')}`,
   'settings-clients': '/settings',
   'settings-send': '/settings?tab=send',

@@ -54,6 +54,7 @@ const pages: [string, string, () => ReactNode][] = [
   ['/funnels', 'Funnels', () => <Funnels />],
   ['/retention', 'Retention', () => <Retention />],
   ['/users', 'Users', () => <People />],
+  ['/user', 'User', () => <Person />],
   ['/query', 'Query', () => <Query />],
   ['/settings', 'Settings', () => <Settings />],
   ['/shortcuts', 'Keyboard shortcuts', () => <Shortcuts />],
@@ -67,9 +68,6 @@ function ProjectPages({ id }: { id: string }) {
           {pages.map(([path, title, page]) => (
             <Route key={path} path={`/p/:project${path}`}><Titled title={title}>{page()}</Titled></Route>
           ))}
-          <Route path="/p/:project/users/:user">
-            {({ user }) => <Titled title="User" key={user}><Person id={decodeURIComponent(user)} /></Titled>}
-          </Route>
           <Route><NotFound to={href(id)} /></Route>
         </Switch>
       </Frame>

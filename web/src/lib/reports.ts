@@ -4,7 +4,7 @@ import { funnelOf } from '@/model/funnel';
 import { retentionOf } from '@/model/retention';
 import { trendsOf } from '@/model/trends';
 import type { Tree } from '@/model/tree';
-import { href } from '@/shell/navigation';
+import { href, userHref } from '@/shell/navigation';
 import { useProject } from '@/shell/project';
 import { api, messageOf } from './api';
 import { encodeState } from './url-state';
@@ -43,7 +43,7 @@ export function useReportActions() {
       api<SavedReport>(`/v1/reports/${encodeURIComponent(report.id)}`, {
         method: 'PUT',
         body: draft,
-        headers: report.etag ? { 'If-Match': report.etag } : {},
+        headers: report.etag ? { 'If-Match': quoted(report.etag) } : {},
       }),
     onSettled: changed,
     onError: failed,
@@ -60,6 +60,10 @@ export function useReportActions() {
     onError: failed,
   });
   return { create, update, remove };
+}
+
+function quoted(etag: string): string {
+  return etag.startsWith('"') ? etag : `"${etag}"`;
 }
 
 export function draftOf(report: SavedReport): ReportDraft {
@@ -90,7 +94,7 @@ export function reportHref(project: string | number, report: SavedReport): strin
   const tree = report.query as { report?: string; identity?: string } | null;
   const id = `report=${encodeURIComponent(report.id)}`;
   if (tree?.report === 'events' && typeof tree.identity === 'string') {
-    return href(project, `users/${encodeURIComponent(tree.identity)}`);
+    return userHref(project, tree.identity);
   }
   const written = report.view as { page?: string; cql?: unknown } | null | undefined;
   if (written?.page === 'query' && typeof written.cql === 'string') {

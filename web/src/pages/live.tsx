@@ -6,7 +6,7 @@ import { cell, number } from '@/lib/format';
 import { keptSeconds, useLive, type Live, type LiveEvent } from '@/lib/live';
 import { ago, clock, dateTime, parse } from '@/lib/time';
 import { PageHead } from '@/shell/frame';
-import { href, typing } from '@/shell/navigation';
+import { href, typing, userHref } from '@/shell/navigation';
 import { useCatalog, useProject } from '@/shell/project';
 import { Button, buttonClass } from '@/ui/button';
 import { Choice } from '@/ui/choice';
@@ -117,7 +117,7 @@ function Row({ event, project, zone }: { event: LiveEvent; project: string | num
           {delay > oldAfterMs ? <span className="num shrink-0 rounded bg-warn-soft px-1.5 text-xs text-warn" title={`Happened ${dateTime(event.time, zone)}`}>{ago(event.time)}</span> : null}
           <span className="min-w-0 truncate text-[13px] text-muted max-md:hidden">{properties.slice(0, 6).map(cell).join(' · ')}</span>
         </button>
-        <Link href={href(project, `users/u:${event.user.id}`)} className="max-w-40 shrink-0 truncate rounded text-accent hover:underline">
+        <Link href={userHref(project, `u:${event.user.id}`)} className="max-w-40 shrink-0 truncate rounded text-accent hover:underline">
           {event.user.identity ?? `User ${event.user.id}`}
         </Link>
       </div>

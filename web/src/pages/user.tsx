@@ -13,7 +13,13 @@ import { Button, buttonClass, IconButton } from '@/ui/button';
 import { Choice } from '@/ui/choice';
 import { Empty, Failure, Loading } from '@/ui/state';
 
-export default function Person({ id }: { id: string }) {
+export default function PersonPage() {
+  const [params] = useSearchParams();
+  const id = params.get('id') ?? '';
+  return <Person key={id} id={id} />;
+}
+
+function Person({ id }: { id: string }) {
   const { project } = useProject();
   const path = `/v1/users/${encodeURIComponent(id)}`;
   const user = useQuery({ queryKey: ['user', project.id, id], queryFn: ({ signal }) => api<UserDetail>(path, { signal }) });
@@ -130,7 +136,7 @@ function Timeline({ path, id, detail }: { path: string; id: string; detail: User
           label="Show only one event"
           value={only || '*'}
           options={[{ value: '*', label: 'All events' }, ...(detail.events ?? []).map((event) => ({ value: event.name, label: event.name }))]}
-          onChange={(value) => setParams(value === '*' ? {} : { event: value })}
+          onChange={(value) => setParams(value === '*' ? { id } : { id, event: value })}
         />
       </div>
       {query.isPending ? (

@@ -7,7 +7,7 @@ import { number } from '@/lib/format';
 import { ago, dateTime, day } from '@/lib/time';
 import type { UserRow } from '@/lib/types';
 import { PageHead } from '@/shell/frame';
-import { href } from '@/shell/navigation';
+import { href, userHref } from '@/shell/navigation';
 import { useProject } from '@/shell/project';
 import { Button, buttonClass } from '@/ui/button';
 import { inputClass } from '@/ui/field';
@@ -46,7 +46,7 @@ export default function People() {
   const users = useMemo(() => query.data?.pages.flatMap((page) => page.users) ?? [], [query.data]);
   const named = users.some((user) => user.name);
   const reachable = users.some((user) => user.email || user.phone);
-  const open = (user: UserRow): string => href(project.id, `users/u:${user.id}`);
+  const open = (user: UserRow): string => userHref(project.id, `u:${user.id}`);
 
   return (
     <>

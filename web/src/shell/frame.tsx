@@ -64,7 +64,7 @@ function Sidebar() {
       <nav aria-label="Pages" className="grid gap-0.5">
         {places.map(({ path: to, label, icon: Icon }) => {
           const target = href(project.id, to);
-          const here = to === '' ? path === target : path === target || path.startsWith(`${target}/`);
+          const here = to === '' ? path === target : path === target || path.startsWith(`${target}/`) || (to === 'users' && path === href(project.id, 'user'));
           return (
             <Link
               key={to}

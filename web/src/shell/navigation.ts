@@ -23,6 +23,11 @@ export function href(project: string | number, path = '', query = ''): string {
   return `/p/${encodeURIComponent(project)}${path ? `/${path}` : ''}${query ? `?${query}` : ''}`;
 }
 
+/** A user's page. The name is a parameter, since an address in the path would look like a file's (`ann@example.com`). */
+export function userHref(project: string | number, user: string | number): string {
+  return href(project, 'user', `id=${encodeURIComponent(user)}`);
+}
+
 /** True when a key belongs to what is being typed rather than to a shortcut. */
 export function typing(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement | null;

@@ -8,7 +8,7 @@ import { reportHref, useReports } from '@/lib/reports';
 import { chooseTheme, useTheme } from '@/lib/theme';
 import type { UserRow } from '@/lib/types';
 import { commandInput } from '@/ui/combobox';
-import { href, places } from './navigation';
+import { href, places, userHref } from './navigation';
 import { useProject } from './project';
 import { projectsOf, useSession } from './session';
 
@@ -96,7 +96,7 @@ export function Palette() {
           <Command.Group heading="Users" forceMount className={group}>
             {people.data.users.map((user) => {
               const name = user.name || user.identity || user.email || `User ${user.id}`;
-              return row(`user-${user.id} ${search}`, <User size={16} />, name, () => navigate(href(project.id, `users/u:${user.id}`)));
+              return row(`user-${user.id} ${search}`, <User size={16} />, name, () => navigate(userHref(project.id, `u:${user.id}`)));
             })}
           </Command.Group>
         ) : null}

@@ -3,7 +3,7 @@ import { Link } from 'wouter';
 import { cell, number } from '@/lib/format';
 import { dateTime } from '@/lib/time';
 import type { Answer, Cell } from '@/lib/types';
-import { href } from '@/shell/navigation';
+import { userHref } from '@/shell/navigation';
 import { useProject } from '@/shell/project';
 import { Table, type TableColumn } from '@/ui/table';
 
@@ -27,9 +27,9 @@ export function AnswerTable({ answer, label, maxHeight }: { answer: Answer; labe
           render: (row) => {
             const value = row[index];
             if (value === null || value === undefined) return <span className="text-muted">–</span>;
-            if (column.name === 'user_id') return <Link className="text-accent hover:underline" href={href(project.id, `users/u:${value as number}`)}>{String(value)}</Link>;
+            if (column.name === 'user_id') return <Link className="text-accent hover:underline" href={userHref(project.id, `u:${value as number}`)}>{String(value)}</Link>;
             if (column.name === 'identity' && typeof value === 'string') {
-              return <Link className="text-accent hover:underline" href={href(project.id, `users/${encodeURIComponent(value)}`)}>{value}</Link>;
+              return <Link className="text-accent hover:underline" href={userHref(project.id, value)}>{value}</Link>;
             }
             if (typeof value === 'number') return column.name === 'seq' || column.name === 'step' || column.name === 'k' ? String(value) : number(value);
             if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(value)) return <span className="num">{dateTime(value, project.time_zone)}</span>;
