@@ -200,12 +200,14 @@ struct err checkpoint_write(struct project *project)
         return err;
     buf_done(file);
     buf_init(file, STATE_LIMIT);
+
+    /* The checkpoint counts from here on; what's left over goes now or with the next one. */
     err = remove_others(project, name);
+    if (!err.code && project->log)
+        err = log_trim(project->log, project->job_position);
     if (err.code)
-        return err;
-    if (!project->log)
-        return ok(); /* still replaying; the log is trimmed by the next checkpoint */
-    return log_trim(project->log, project->job_position);
+        project_warn(project, "files before the checkpoint could not be removed", err);
+    return ok();
 }
 
 struct err checkpoint_load(struct project *project, struct bytes extra)

@@ -19,6 +19,9 @@ struct err engine_open(const struct engine_config *config, struct engine **out)
     err = disk_make_dir(config->disk, "projects");
     if (err.code)
         goto fail;
+    err = disk_sync_dir(config->disk, ".");
+    if (err.code)
+        goto fail;
     *out = engine;
     return ok();
 fail:
