@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { onPage, origin, signIn, start, stop } from './harness.mjs';
 
-before(start);
+before(() => start());
 after(stop);
 
 test('the link signs in, and what is sent to the browser has a strict policy', async () => {

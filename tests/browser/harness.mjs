@@ -17,14 +17,13 @@ const screenshots = process.env.KOLAM_SCREENSHOTS;
 
 let profile;
 let context;
-let state;
 export let project;
 
 const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync'];
 
-export async function start() {
-  assert.ok(origin, 'KOLAM_LINK or KOLAM_URL must name the server under test');
+export async function start(server = origin) {
+  assert.ok(server, 'KOLAM_LINK or KOLAM_URL must name the server under test');
   profile = mkdtempSync(join(tmpdir(), 'kolam-browser-'));
   context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.KOLAM_CHROMIUM ?? '/usr/bin/chromium', args: flags, viewport: { width: 1440, height: 900 },
@@ -37,6 +36,12 @@ export async function start() {
 export async function stop() {
   await context?.close();
   if (profile) rmSync(profile, { recursive: true, force: true });
+}
+
+/** An empty tab; a fresh one has forgotten who was signed in. */
+export async function tab({ fresh = false } = {}) {
+  if (fresh) await context.clearCookies();
+  return context.newPage();
 }
 
 /** Signs in the way that a person does who was given the link (or has a password). */
@@ -54,9 +59,8 @@ export async function signIn() {
   project = new URL(page.url()).pathname.split('/')[2];
   await page.getByRole('navigation', { name: 'Pages' }).waitFor();
   assert.deepEqual(faults, []);
-  state = await context.storageState();
+
   await page.close();
-  return state;
 }
 
 /** Gathers what a page complains about. Refused questions are answers, not faults. */

@@ -23,7 +23,7 @@ export function SaveReport({ draft }: { draft: Omit<ReportDraft, 'name'> | null 
 
   const save = (): void => {
     if (!draft) return;
-    if (report) update.mutate({ report, draft: { ...draftOf(report), ...draft } }, { onSuccess: () => void toast.success('Saved.') });
+    if (report) update.mutate({ report, draft: { ...draftOf(report), ...draft } });
     else setAsking('save');
   };
   useEffect(() => {

@@ -1,4 +1,4 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient, type UseMutationResult } from '@tanstack/react-query';
 import { toast } from 'sonner';
 import { funnelOf } from '@/model/funnel';
 import { retentionOf } from '@/model/retention';
@@ -27,6 +27,8 @@ export function useReports() {
   });
 }
 
+type Update = UseMutationResult<SavedReport, unknown, { report: SavedReport; draft: ReportDraft }>;
+
 export function useReportActions() {
   const { project } = useProject();
   const client = useQueryClient();
@@ -38,13 +40,17 @@ export function useReportActions() {
     onSuccess: changed,
     onError: failed,
   });
-  const update = useMutation({
+  const update: Update = useMutation({
     mutationFn: ({ report, draft }: { report: SavedReport; draft: ReportDraft }) =>
       api<SavedReport>(`/v1/reports/${encodeURIComponent(report.id)}`, {
         method: 'PUT',
         body: draft,
         headers: report.etag ? { 'If-Match': quoted(report.etag) } : {},
       }),
+    onSuccess: (made, { report, draft }) => {
+      const undo = { report: { ...report, ...draft, etag: made.etag }, draft: draftOf(report) };
+      toast.success('Saved.', { action: { label: 'Undo', onClick: () => update.mutate(undo) } });
+    },
     onSettled: changed,
     onError: failed,
   });

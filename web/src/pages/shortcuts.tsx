@@ -5,7 +5,7 @@ import { places } from '@/shell/navigation';
 const groups: { title: string; keys: [string, string][] }[] = [
   {
     title: 'Everywhere',
-    keys: [['Ctrl K', 'Search and commands'], ['/', 'Go to the search field of the page'], ['?', 'This page'], ['Esc', 'Close what is open']],
+    keys: [['Ctrl K', 'Search and commands'], ['/', 'Go to the search field of the page'], ['?', 'This page'], ['Space', 'Hold the list of Live'], ['Esc', 'Close what is open']],
   },
   { title: 'Go to', keys: places.map(({ key, label }) => [`g ${key}`, label]) },
   {
@@ -22,7 +22,7 @@ export default function Shortcuts() {
       <PageHead title="Keyboard shortcuts" />
       <div className="grid gap-4 px-4 pb-10 sm:px-6 md:grid-cols-2 xl:grid-cols-3">
         {groups.map((group) => (
-          <section key={group.title} className="panel p-4">
+          <section key={group.title} className="panel self-start p-4">
             <h2 className="mb-2 font-semibold">{group.title}</h2>
             <dl>
               {group.keys.map(([keys, label]) => (
