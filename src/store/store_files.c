@@ -254,6 +254,7 @@ static struct err open_shard(struct files_shard *shard, struct shard_view *view)
 {
     shard->view = shard_view_ref(view);
     shard->rows = view->rows;
+    shard->shown_rows = view->rows;
     struct err err = tail_new(&shard->tail);
     if (err.code || !view->dead)
         return err;

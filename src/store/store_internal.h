@@ -19,8 +19,9 @@ struct files_shard {
     struct row_set *dead; /* merged away or erased; NULL: nobody */
     struct row_set *erased;
     uint64_t dead_version;
-    uint64_t shown_version; /* of the view */
     uint32_t rows;
+    uint64_t shown_version; /* those of the view */
+    uint32_t shown_rows;
     struct shard_view *view;
     _Atomic uint64_t memory_rows; /* sealed, not in files */
 };

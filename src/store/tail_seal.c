@@ -346,7 +346,7 @@ static struct err seal_order(struct sealer *s, const struct split *split, const 
 
 static struct err write_part(struct sealer *s, const uint32_t *sorted, uint32_t count)
 {
-    struct split split;
+    struct split split = { 0 };
     struct err err = split_by_table(s, sorted, count, &split);
     for (uint32_t c = 0; c < split.count && !err.code; c++)
         err = seal_table(s, &s->tail->tables[split.tables[c]], split.items + split.begin[c],

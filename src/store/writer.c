@@ -146,7 +146,7 @@ static struct err add_run(struct files_store *store, uint32_t number, struct par
 /* Rows and the dead of the view become those of the writer. */
 static struct err show(struct files_store *store, struct files_shard *shard)
 {
-    if (shard->view->rows == shard->rows && shard->shown_version == shard->dead_version)
+    if (shard->shown_rows == shard->rows && shard->shown_version == shard->dead_version)
         return ok();
     struct dead_set *dead = NULL;
     struct shard_view *view = NULL;
@@ -162,6 +162,7 @@ static struct err show(struct files_store *store, struct files_shard *shard)
     if (!err.code) {
         shard->view = view;
         shard->shown_version = shard->dead_version;
+        shard->shown_rows = shard->rows;
     }
     mutex_unlock(&store->lock);
     dead_set_unref(dead);
