@@ -179,6 +179,19 @@ bool take_problem(struct ingest *in, uint32_t index, struct ingest_problem *out)
     return false;
 }
 
+bool take_line_problem(struct ingest *in, struct ingest_problem *out)
+{
+    if (!in->is_out_of_memory && take_problem(in, 0, out))
+        return false;
+    *out = (struct ingest_problem){
+        .code = PROBLEM_OURS,
+        .type = "no_memory",
+        .message = BYTES("No memory"),
+        .pointer = BYTES(""),
+    };
+    return false;
+}
+
 static bool problems_have_room(struct ingest *in)
 {
     if (in->problem_count < in->problems_cap)

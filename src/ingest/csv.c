@@ -111,8 +111,10 @@ static bool add_column(struct ingest *in, struct bytes name)
         return fail(in, PROBLEM_STRUCTURE, "column_twice", "The column %.*s is there twice",
                     BYTES_FMT(bytes_slice(name, 0, 80)));
     column.name = malloc(name.len + 1);
-    if (!column.name)
-        return fail(in, PROBLEM_STRUCTURE, "columns_invalid", "No memory");
+    if (!column.name) {
+        in->is_out_of_memory = true;
+        return false;
+    }
     memcpy(column.name, name.ptr, name.len);
     column.len = name.len;
     in->has_event_column |= column.role == ROLE_EVENT;
@@ -126,8 +128,10 @@ static bool read_header(struct ingest *in, const struct bytes *fields, size_t co
         return fail(in, PROBLEM_PROPERTIES, "too_many_columns", "More than %d columns",
                     (int)CSV_COLUMNS_MAX);
     in->columns = calloc(count ? count : 1, sizeof *in->columns);
-    if (!in->columns)
-        return fail(in, PROBLEM_STRUCTURE, "columns_invalid", "No memory");
+    if (!in->columns) {
+        in->is_out_of_memory = true;
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
         if (!add_column(in, fields[i]))
             return false;
@@ -151,8 +155,7 @@ bool ingest_csv_header(struct ingest *in, const struct bytes *fields, size_t cou
     if (read_header(in, fields, count))
         return true;
     csv_free(in);
-    (void)take_problem(in, 0, problem_out);
-    return false;
+    return take_line_problem(in, problem_out);
 }
 
 /* --- cells ------------------------------------------------------------------------------ */
@@ -238,8 +241,10 @@ static bool list_cell(struct ingest *in, struct bytes text, struct value *out)
         return fail(in, PROBLEM_STRUCTURE, "list_too_long", "A list has more than %u items",
                     in->limits.list_items);
     struct bytes *items = arena_calloc(&in->arena, count, sizeof *items);
-    if (!items)
-        return fail(in, PROBLEM_STRUCTURE, "list_too_long", "No memory");
+    if (!items) {
+        in->is_out_of_memory = true;
+        return false;
+    }
     uint32_t kept = 0;
     for (size_t from = 0; from <= text.len;) {
         size_t to = from;
@@ -340,6 +345,7 @@ static bool read_role(struct ingest *in, enum role role, struct bytes text, stru
                fail(in, PROBLEM_EMAIL, "email_invalid", "It isn't an e-mail address");
     case ROLE_PHONE: {
         uint8_t *clean = arena_alloc(&in->arena, text.len + 1);
+        in->is_out_of_memory |= !clean;
         if (!clean || text.len > 64 || !clean_phone(text, false, clean, &len))
             return fail(in, PROBLEM_PHONE, "phone_invalid", "It isn't a phone number");
         row->who.phone = bytes_of(clean, len);
@@ -444,8 +450,5 @@ bool ingest_csv_row(struct ingest *in, const struct ingest_rules *rules, const s
                     size_t count, struct command_writer *writer, struct ingest_problem *problem_out)
 {
     begin_line(in, rules, writer);
-    if (csv_row(in, fields, count))
-        return true;
-    (void)take_problem(in, 0, problem_out);
-    return false;
+    return csv_row(in, fields, count) || take_line_problem(in, problem_out);
 }

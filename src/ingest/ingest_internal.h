@@ -42,6 +42,7 @@ enum problem_code {
     PROBLEM_TOKEN_TYPE = 533,
     PROBLEM_TOKEN_TYPE_INVALID = 534,
     PROBLEM_TOKEN_KEYS = 535,
+    PROBLEM_OURS = 555,
 };
 
 enum face { FACE_UPLOAD, FACE_NATIVE };
@@ -131,6 +132,8 @@ static inline void path_pop(struct ingest *in)
 
 /* The record's problem as the door tells it; texts in the arena. False: no memory. */
 bool take_problem(struct ingest *in, uint32_t index, struct ingest_problem *out);
+/* The same for a line or row, whose record may also have failed for lack of memory. Always false. */
+bool take_line_problem(struct ingest *in, struct ingest_problem *out);
 /* Adds the record's problem to the request's. */
 void keep_problem(struct ingest *in, uint32_t index, struct echo echo);
 /* A whole request is refused. */

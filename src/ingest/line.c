@@ -34,20 +34,20 @@ bool ingest_line(struct ingest *in, const struct ingest_rules *rules, struct byt
     bool is_json = is_padded ? json_parse_padded(in->parser, line, &value, &problem)
                              : json_parse(in->parser, line, &value, &problem);
     enum shape shape = is_json ? shape_of(value) : SHAPE_NONE;
-    if (!is_json)
+    if (!is_json) {
+        in->is_out_of_memory |= strcmp(problem.what, "no memory") == 0;
         (void)fail(in, PROBLEM_STRUCTURE, "malformed_json", "%s, at byte %zu of the line",
                    problem.what, problem.offset);
-    else if (shape == SHAPE_CLEVERTAP)
+    } else if (shape == SHAPE_CLEVERTAP) {
         is_fine = upload_record(in, value, true);
-    else if (shape == SHAPE_EVENT)
+    } else if (shape == SHAPE_EVENT) {
         is_fine = native_event(in, value);
-    else if (shape == SHAPE_PROFILE)
+    } else if (shape == SHAPE_PROFILE) {
         is_fine = native_profile(in, value);
-    else
+    } else {
         (void)fail(in, PROBLEM_KIND, "kind_invalid",
                    "The line is no event (event or evtName) and no profile (properties or "
                    "profileData)");
-    if (!is_fine)
-        (void)take_problem(in, 0, problem_out);
-    return is_fine;
+    }
+    return is_fine || take_line_problem(in, problem_out);
 }

@@ -256,7 +256,7 @@ static bool list_operand(struct ingest *in, struct json_value json, struct updat
     struct bytes *item = arena_alloc(&in->arena, sizeof *item);
     if (!item) {
         in->is_out_of_memory = true;
-        return operator_problem(in, "No memory");
+        return false;
     }
     *item = json_string(json);
     update->value = (struct value){ .type = VALUE_LIST, .count = 1, .items = item };

@@ -19,7 +19,7 @@ bool joined_name(struct ingest *in, struct bytes prefix, struct bytes name, stru
     uint8_t *joined = arena_alloc(&in->arena, prefix.len + 1 + name.len);
     if (!joined) {
         in->is_out_of_memory = true;
-        return fail(in, PROBLEM_STRUCTURE, "property_invalid", "No memory");
+        return false;
     }
     memcpy(joined, prefix.ptr, prefix.len);
     joined[prefix.len] = '.';
@@ -117,7 +117,7 @@ bool list_value(struct ingest *in, struct json_value array, uint32_t max, struct
     struct bytes *items = arena_calloc(&in->arena, count, sizeof *items);
     if (!items) {
         in->is_out_of_memory = true;
-        return fail(in, PROBLEM_STRUCTURE, "list_too_long", "No memory");
+        return false;
     }
     uint32_t kept = 0;
     uint32_t index = 0;
@@ -125,7 +125,7 @@ bool list_value(struct ingest *in, struct json_value array, uint32_t max, struct
         bool has = false;
         path_push(in, bytes_of(NULL, 0), index);
         if (!item_text(in, it.value, &items[kept], &has))
-            return fail(in, PROBLEM_STRUCTURE, "value_invalid", "No memory");
+            return false;
         path_pop(in);
         kept += has;
     }
