@@ -60,6 +60,7 @@ static struct ingest_rules rules_of(struct call *call)
         .now_ms = clock_now_ms(call->api->config.clock),
         .is_discarded = is_discarded,
         .ctx = call->project,
+        .is_body_padded = true, /* http.h */
     };
 }
 

@@ -33,6 +33,7 @@ struct ingest_rules {
     /* Is this event type discarded by the schema? Asked once a request for each name. NULL: none is. */
     bool (*is_discarded)(void *ctx, struct bytes event_name, bool is_folded);
     void *ctx;
+    bool is_body_padded; /* JSON_PADDING (64) bytes behind the body may be read: saves a copy */
 };
 
 /* What is wrong with one record. Lives until the next call with the same struct ingest. */

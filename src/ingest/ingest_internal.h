@@ -136,6 +136,12 @@ bool take_problem(struct ingest *in, uint32_t index, struct ingest_problem *out)
 bool take_line_problem(struct ingest *in, struct ingest_problem *out);
 /* Adds the record's problem to the request's. */
 void keep_problem(struct ingest *in, uint32_t index, struct echo echo);
+static inline bool parse_body(struct ingest *in, struct bytes body, struct json_value *root_out,
+                              struct json_problem *problem_out)
+{
+    return in->rules->is_body_padded ? json_parse_padded(in->parser, body, root_out, problem_out)
+                                     : json_parse(in->parser, body, root_out, problem_out);
+}
 /* A whole request is refused. */
 void refuse(struct ingest *in, int status, const char *type, const char *message,
             struct ingest_result *result);

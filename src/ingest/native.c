@@ -243,7 +243,7 @@ static void json_body(struct ingest *in, const char *plural, record_fn *record, 
     struct json_value root;
     struct json_value records;
     struct json_problem problem;
-    if (!json_parse(in->parser, body, &root, &problem)) {
+    if (!parse_body(in, body, &root, &problem)) {
         refuse_json(in, &problem, result);
         return;
     }

@@ -314,7 +314,7 @@ static void upload_body(struct ingest *in, struct bytes body, struct ingest_resu
     struct json_value root;
     struct json_value records;
     struct json_problem problem;
-    if (!json_parse(in->parser, body, &root, &problem)) {
+    if (!parse_body(in, body, &root, &problem)) {
         bool is_long = strcmp(problem.what, "longer than the limit") == 0;
         in->is_out_of_memory |= strcmp(problem.what, "no memory") == 0;
         begin_record(in, true);
