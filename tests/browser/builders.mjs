@@ -161,7 +161,7 @@ test('a report is saved, found on Home, renamed, deleted, and deleted no more', 
       await page.getByRole('link', { name: `${name} b` }).waitFor({ state: 'detached' });
     };
     await remove();
-    await page.getByRole('button', { name: 'Undo' }).click();
+    await page.getByRole('listitem').filter({ hasText: 'was deleted' }).getByRole('button', { name: 'Undo' }).click();
     await page.getByRole('link', { name: `${name} b` }).waitFor();
     await remove();
   });

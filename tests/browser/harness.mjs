@@ -59,7 +59,6 @@ export async function signIn() {
   project = new URL(page.url()).pathname.split('/')[2];
   await page.getByRole('navigation', { name: 'Pages' }).waitFor();
   assert.deepEqual(faults, []);
-
   await page.close();
 }
 

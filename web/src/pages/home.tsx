@@ -11,7 +11,7 @@ import { funnelTree, type FunnelState } from '@/model/funnel';
 import { calendar as makeCalendar, defaultRange, resolve, type Calendar } from '@/model/range';
 import { retentionTree, type RetentionState } from '@/model/retention';
 import type { Tree } from '@/model/tree';
-import type { TrendsState } from '@/model/trends';
+import type { TrendChart, TrendsState } from '@/model/trends';
 import { PageHead } from '@/shell/frame';
 import { href } from '@/shell/navigation';
 import { useCatalog, useProject } from '@/shell/project';
@@ -121,11 +121,12 @@ function Card({ report, catalog }: { report: SavedReport; catalog: Catalog }) {
 }
 
 /** What a card asks: the builder's state with today's dates when there is one, else the saved tree itself. */
-function questionOf(report: SavedReport, calendar: Calendar): { trend?: TrendInput; trees: Tree[] } {
+function questionOf(report: SavedReport, calendar: Calendar): { trend?: TrendInput; chart?: TrendChart; trees: Tree[] } {
   const view = viewOf(report);
   if (view?.page === 'trends') {
-    const trend = trendInput(view.state as TrendsState, calendar);
-    return { trend, trees: trendTrees(trend) };
+    const state = view.state as TrendsState;
+    const trend = trendInput(state, calendar);
+    return { trend, chart: state.chart ?? (state.by ? 'area' : 'line'), trees: trendTrees(trend) };
   }
   if (view?.page === 'funnels') {
     const state = view.state as FunnelState;
@@ -139,30 +140,29 @@ function questionOf(report: SavedReport, calendar: Calendar): { trend?: TrendInp
 }
 
 function CardBody({ report, calendar }: { report: SavedReport; calendar: Calendar }) {
-  const { trend, trees } = useMemo(() => questionOf(report, calendar), [report, calendar]);
+  const { trend, chart, trees } = useMemo(() => questionOf(report, calendar), [report, calendar]);
   const result = useReport('card', { trend, id: report.id }, trees);
   if (result.error && !result.data) return <Failure error={result.error} onRetry={result.again} />;
   if (!result.data) return <Skeleton className="h-48" />;
   const [answer] = result.data.answers;
   if (!answer) return null;
-  if (result.data.input.trend) return <TrendCard input={result.data.input.trend} answers={result.data.answers} calendar={calendar} name={report.name} />;
+  if (result.data.input.trend) return <TrendCard input={result.data.input.trend} answers={result.data.answers} calendar={calendar} name={report.name} chart={chart ?? 'line'} />;
   if (answer.report === 'events' || answer.report === 'timeline') return <TimelineCard answer={answer} />;
   const picture = pictureOf(answer);
   if (answer.rows.length === 0) return <Empty title="Nothing in this range" />;
   return picture ? <AnswerChart answer={answer} picture={picture} label={report.name} small /> : <AnswerTable answer={answer} label={report.name} maxHeight={220} />;
 }
 
-function TrendCard({ input, answers, calendar, name }: { input: TrendInput; answers: Answer[]; calendar: Calendar; name: string }) {
+function TrendCard({ input, answers, calendar, name, chart }: { input: TrendInput; answers: Answer[]; calendar: Calendar; name: string; chart: TrendChart }) {
   const { names, earlierNames, lines } = useTrend(input, answers, calendar);
   const drawn = useMemo(() => chartLines(lines, earlierNames), [lines, earlierNames]);
-  const kind = input.state.chart ?? (input.state.by ? 'area' : 'line');
   return (
     <>
       <p className="num mb-2 flex flex-wrap gap-x-4 text-[13px] text-soft">
         {lines.slice(0, 3).map((line) => <span key={line.name}><span className="font-semibold text-text">{number(line.total)}</span> {line.name}</span>)}
         {lines.length > 3 ? <span className="text-muted">and {lines.length - 3} more</span> : null}
       </p>
-      <TimeChart names={names} unit={input.unit} lines={drawn} kind={kind} height={190} small label={`${name} by ${input.unit}; open it for the table`} />
+      <TimeChart names={names} unit={input.unit} lines={drawn} kind={chart} height={190} small label={`${name} by ${input.unit}; open it for the table`} />
     </>
   );
 }

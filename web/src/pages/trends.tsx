@@ -167,7 +167,7 @@ function Builder({ catalog, calendar }: { catalog: Catalog; calendar: Calendar }
         icon={<TrendingUp size={24} />}
         hint={ready ? undefined : 'Choose an event for each series, and a property where the measure needs one.'}
       >
-        {report.data ? <TrendView input={report.data.input} answers={report.data.answers} calendar={calendar} title={title} /> : null}
+        {report.data ? <TrendView input={report.data.input} answers={report.data.answers} calendar={calendar} title={title} chart={state.chart ?? 'line'} /> : null}
       </Result>
     </ReportPage>
   );

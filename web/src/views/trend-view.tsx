@@ -11,7 +11,7 @@ import {
   buckets, defaultRange, defaultUnit, partOf, previous, resolve, unitsFor, yearBefore, type Calendar, type Dates,
 } from '@/model/range';
 import type { TimeUnit, Tree } from '@/model/tree';
-import { combine, seriesTree, type Line, type SeriesAnswer, type TrendsState } from '@/model/trends';
+import { combine, seriesTree, type Line, type SeriesAnswer, type TrendChart, type TrendsState } from '@/model/trends';
 import { Empty } from '@/ui/state';
 import { Table, type TableColumn } from '@/ui/table';
 
@@ -26,7 +26,9 @@ export function trendInput(state: TrendsState, calendar: Calendar): TrendInput {
   const dates = resolve(state.range ?? defaultRange(calendar), calendar);
   const unit = state.unit && unitsFor(dates).includes(state.unit) ? state.unit : defaultUnit(dates);
   const earlier = state.compare && !dates.hours ? (state.compare === 'year' ? yearBefore(dates) : previous(dates)) : undefined;
-  return { state, dates, unit, ...(earlier ? { earlier } : {}) };
+  // How it's drawn is no part of the question: another kind of chart must not ask again.
+  const { chart: _, ...asked } = state;
+  return { state: asked, dates, unit, ...(earlier ? { earlier } : {}) };
 }
 
 /** For each series: over time, in total, and both for the earlier period when one is compared. */
@@ -59,8 +61,16 @@ export function chartLines(lines: Line[], earlierNames: string[]): ChartLine[] {
   ];
 }
 
-export function TrendView({ input, answers, calendar, title }: { input: TrendInput; answers: Answer[]; calendar: Calendar; title: string }) {
-  const { state, unit } = input;
+export function TrendView({
+  input, answers, calendar, title, chart,
+}: {
+  input: TrendInput;
+  answers: Answer[];
+  calendar: Calendar;
+  title: string;
+  chart: TrendChart;
+}) {
+  const { unit } = input;
   const { names, earlierNames, lines, hidden, cut } = useTrend(input, answers, calendar);
   const drawn = useMemo(() => chartLines(lines, earlierNames), [lines, earlierNames]);
   const note = useCallback((index: number) => partOf(names[index] ?? '', unit, input.dates, calendar), [names, unit, input.dates, calendar]);
@@ -73,7 +83,7 @@ export function TrendView({ input, answers, calendar, title }: { input: TrendInp
         ) : (
           <>
             <Totals lines={lines} />
-            <TimeChart names={names} unit={unit} lines={drawn} kind={state.chart ?? 'line'} note={note} label={`${title} by ${unit}; the same numbers are in the table below`} />
+            <TimeChart names={names} unit={unit} lines={drawn} kind={chart} note={note} label={`${title} by ${unit}; the same numbers are in the table below`} />
             {hidden > 0 ? <p className="mt-2 text-[13px] text-muted">The largest values have a line of their own; {number(hidden)} more are in “Totals by value” below.</p> : null}
             {cut ? <p className="mt-2 text-[13px] text-warn">There are more than 10,000 combinations of {unit} and value; some are missing. Choose a longer unit or a filter.</p> : null}
           </>
