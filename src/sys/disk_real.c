@@ -172,7 +172,7 @@ static struct err real_open(struct disk *disk, const char *path, enum disk_open 
 
 static struct err real_lock(struct disk *disk, const char *path, struct disk_file **lock_out)
 {
-    struct disk_file *file;
+    struct disk_file *file = NULL;
     struct err err = open_fd(disk, path, O_RDWR | O_CREAT, &file);
     if (err.code)
         return err;
