@@ -347,7 +347,7 @@ static bool list_matches(const struct store_column *column, const uint64_t *matc
 static struct err or_texts(struct eval *eval, const struct matcher *matcher,
                            const struct store_column *column, bool is_list, uint64_t *bits)
 {
-    uint64_t *matching;
+    uint64_t *matching = NULL;
     uint32_t count = eval->slice->slice.events;
 
     if (!matcher->has_text)
