@@ -70,7 +70,7 @@ function names(catalog: Catalog | undefined): Completion[] {
 
 function words(): Completion[] {
   return [
-    ...functions.map((name) => ({ label: `${name}(`, type: 'function', apply: name === 'count' || name === 'users' ? `${name}()` : `${name}(`, boost: 5 })),
+    ...functions.map((name) => ({ label: `${name}(`, type: 'function', apply: ['count', 'users', 'sessions'].includes(name) ? `${name}()` : `${name}(`, boost: 5 })),
     ...keywords.map((label) => ({ label, type: 'keyword' })),
     ...phrases.map((label) => ({ label, type: 'keyword', boost: -5 })),
     ...units.filter((unit) => !unit.endsWith('s')).map((label) => ({ label, type: 'keyword', boost: -1 })),

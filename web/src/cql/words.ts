@@ -5,13 +5,14 @@ export const keywords = [
   'RETENTION', 'OF', 'FIRST', 'RETURNING', 'HOURLY', 'DAILY', 'WEEKLY', 'MONTHLY', 'FOR', 'ON', 'AFTER', 'BEFORE', 'ROLLING',
   'COUNT', 'BIRTH', 'SEGMENT', 'USERS', 'DID', 'SEQUENCE', 'LAST', 'BUCKET', 'TO', 'EXPLAIN', 'ANALYZE', 'ANY', 'EVENT', 'AGO',
   'NOW', 'TODAY', 'YESTERDAY', 'START', 'THIS', 'CONTAINS', 'STARTS', 'ENDS', 'WITH', 'MATCHES', 'EXISTS', 'LOOSE', 'STRICT',
-  'BEST', 'EACH', 'SEQ', 'GRACE', 'INCLUDING', 'NEVER', 'DAYS',
+  'BEST', 'EACH', 'SEQ', 'GRACE', 'INCLUDING', 'NEVER', 'DAYS', 'ICONTAINS', 'STREAK', 'BRACKETS', 'COMPLETE', 'RANGE', 'SESSION',
+  'AMONG', 'STEPS', 'PREVIOUS', 'OTHER', 'FILTER', 'NTH', 'TRUE', 'FALSE',
 ] as const;
 
-export const functions = ['count', 'users', 'sum', 'avg', 'min', 'max', 'distinct', 'percentile'] as const;
+export const functions = ['count', 'users', 'sessions', 'sum', 'avg', 'min', 'max', 'distinct', 'percentile'] as const;
 
 export const units = [
-  'second', 'seconds', 'minute', 'minutes', 'hour', 'hours', 'day', 'days', 'week', 'weeks', 'month', 'months', 'year', 'years',
+  'second', 'seconds', 'minute', 'minutes', 'hour', 'hours', 'day', 'days', 'week', 'weeks', 'month', 'months', 'quarter', 'year', 'years',
 ] as const;
 
 /** What may follow, offered as whole phrases. */
