@@ -11,15 +11,15 @@ typedef bool record_fn(struct ingest *in, struct json_value record);
 
 /* The fields of all three kinds of record. */
 struct native {
+    unsigned seen; /* a bit a field */
     struct who who;
-    bool has_who;
     struct bytes event;
     struct bytes event_id;
     int64_t time_ms;
     struct json_value properties;
 };
 
-enum { MAY_HAVE_EVENT = 1, MAY_HAVE_PROPERTIES = 2 };
+enum { EVENT = 1, PROFILE = 2, IDENTIFY = 4 };
 
 /* --- fields ---------------------------------------------------------------------------- */
 
@@ -33,7 +33,33 @@ static bool read_text(struct ingest *in, struct json_value value, int code, cons
     return fail(in, code, type, "It isn't a text");
 }
 
-static bool read_phone(struct ingest *in, struct json_value value, struct bytes *out)
+static bool read_identity(struct ingest *in, struct json_value value, struct native *native)
+{
+    struct bytes *identity = &native->who.identity;
+    if (!id_text(in, value, identity))
+        return fail(in, PROBLEM_IDENTITY, "identity_invalid", "identity isn't a text");
+    return check_identity(in, *identity, false);
+}
+
+static bool read_device(struct ingest *in, struct json_value value, struct native *native)
+{
+    struct bytes *device = &native->who.device;
+    if (!read_text(in, value, PROBLEM_DEVICE, "device_invalid", device))
+        return false;
+    return is_device_id(*device) ||
+           fail(in, PROBLEM_DEVICE, "device_invalid", "device_id is 1 to 256 bytes without spaces");
+}
+
+static bool read_email(struct ingest *in, struct json_value value, struct native *native)
+{
+    struct bytes *email = &native->who.email;
+    if (!read_text(in, value, PROBLEM_EMAIL, "email_invalid", email))
+        return false;
+    return is_email(*email) ||
+           fail(in, PROBLEM_EMAIL, "email_invalid", "It isn't an e-mail address");
+}
+
+static bool read_phone(struct ingest *in, struct json_value value, struct native *native)
 {
     struct bytes text;
     size_t len = 0;
@@ -43,12 +69,15 @@ static bool read_phone(struct ingest *in, struct json_value value, struct bytes 
     in->is_out_of_memory |= !clean;
     if (!clean || text.len > 64 || !clean_phone(text, false, clean, &len))
         return fail(in, PROBLEM_PHONE, "phone_invalid", "It isn't a phone number");
-    *out = bytes_of(clean, len);
+    native->who.phone = bytes_of(clean, len);
     return true;
 }
 
-static bool read_time(struct ingest *in, struct json_value value, int64_t *time_ms)
+static bool read_time(struct ingest *in, struct json_value value, struct native *native)
 {
+    int64_t *time_ms = &native->time_ms;
+    if (json_is(value, JSON_NULL))
+        return true;
     bool is_time = json_is(value, JSON_STRING) ? rfc3339_time(json_string(value), time_ms)
                                                : epoch_time(value, time_ms);
     if (!is_time)
@@ -57,83 +86,76 @@ static bool read_time(struct ingest *in, struct json_value value, int64_t *time_
     return check_time(in, *time_ms);
 }
 
-static bool read_event_id(struct ingest *in, struct json_value value, struct bytes *out)
+static bool read_event(struct ingest *in, struct json_value value, struct native *native)
 {
-    if (!id_text(in, value, out) || out->len == 0 || out->len > in->limits.identity_bytes)
+    if (!read_text(in, value, PROBLEM_EVENT_NAME, "event_invalid", &native->event))
+        return false;
+    return check_event_name(in, native->event, false);
+}
+
+static bool read_event_id(struct ingest *in, struct json_value value, struct native *native)
+{
+    struct bytes *id = &native->event_id;
+    if (json_is(value, JSON_NULL))
+        return true;
+    if (!id_text(in, value, id) || id->len == 0 || id->len > in->limits.identity_bytes)
         return fail(in, PROBLEM_STRUCTURE, "event_id_invalid",
                     "event_id is a text of 1 to %u bytes", in->limits.identity_bytes);
     return true;
 }
 
-static bool read_identity(struct ingest *in, struct json_value value, struct bytes *out)
+static bool read_properties(struct ingest *in, struct json_value value, struct native *native)
 {
-    if (!id_text(in, value, out))
-        return fail(in, PROBLEM_IDENTITY, "identity_invalid", "identity isn't a text");
-    return check_identity(in, *out, false);
-}
-
-static bool read_device(struct ingest *in, struct json_value value, struct bytes *out)
-{
-    if (!read_text(in, value, PROBLEM_DEVICE, "device_invalid", out))
-        return false;
-    return is_device_id(*out) ||
-           fail(in, PROBLEM_DEVICE, "device_invalid", "device_id is 1 to 256 bytes without spaces");
-}
-
-static bool read_email(struct ingest *in, struct json_value value, struct bytes *out)
-{
-    if (!read_text(in, value, PROBLEM_EMAIL, "email_invalid", out))
-        return false;
-    return is_email(*out) || fail(in, PROBLEM_EMAIL, "email_invalid", "It isn't an e-mail address");
-}
-
-static bool read_event(struct ingest *in, struct json_value value, struct bytes *out)
-{
-    if (!read_text(in, value, PROBLEM_EVENT_NAME, "event_invalid", out))
-        return false;
-    return check_event_name(in, *out, false);
-}
-
-static bool read_properties(struct ingest *in, struct json_value value, struct json_value *out)
-{
-    *out = value;
+    native->properties = value;
     return json_is(value, JSON_OBJECT) || json_is(value, JSON_NULL) ||
            fail(in, PROBLEM_STRUCTURE, "value_invalid", "properties isn't an object");
 }
 
-/* One field, at the path. */
-static bool read_field(struct ingest *in, struct bytes key, struct json_value value, int may,
+#define NAME(literal)                                                                              \
+    {                                                                                              \
+        (const uint8_t *)(literal), sizeof(literal) - 1                                            \
+    }
+
+/* `kinds`: which records have the field. */
+static const struct field {
+    struct bytes name;
+    int kinds;
+    bool (*read)(struct ingest *in, struct json_value value, struct native *native);
+} fields[] = {
+    { NAME("identity"), EVENT | PROFILE | IDENTIFY, read_identity },
+    { NAME("time"), EVENT | PROFILE | IDENTIFY, read_time },
+    { NAME("event"), EVENT, read_event },
+    { NAME("properties"), EVENT | PROFILE, read_properties },
+    { NAME("event_id"), EVENT, read_event_id },
+    { NAME("device_id"), EVENT | PROFILE | IDENTIFY, read_device },
+    { NAME("email"), EVENT | PROFILE | IDENTIFY, read_email },
+    { NAME("phone"), EVENT | PROFILE | IDENTIFY, read_phone },
+};
+
+/* One member of the record, at the path. */
+static bool read_field(struct ingest *in, const struct json_iter *it, int kind,
                        struct native *native)
 {
-    if (bytes_equal(key, BYTES("identity")))
-        return read_identity(in, value, &native->who.identity);
-    if (bytes_equal(key, BYTES("time")))
-        return json_is(value, JSON_NULL) || read_time(in, value, &native->time_ms);
-    if (may & MAY_HAVE_EVENT) {
-        if (bytes_equal(key, BYTES("event")))
-            return read_event(in, value, &native->event);
-        if (bytes_equal(key, BYTES("event_id")))
-            return json_is(value, JSON_NULL) || read_event_id(in, value, &native->event_id);
+    for (unsigned i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (!(fields[i].kinds & kind) || !bytes_equal(it->key, fields[i].name))
+            continue;
+        if (native->seen & 1u << i)
+            return fail(in, PROBLEM_STRUCTURE, "field_twice", "The field is given twice");
+        native->seen |= 1u << i;
+        return fields[i].read(in, it->value, native);
     }
-    if (may & MAY_HAVE_PROPERTIES && bytes_equal(key, BYTES("properties")))
-        return read_properties(in, value, &native->properties);
-    if (bytes_equal(key, BYTES("device_id")))
-        return read_device(in, value, &native->who.device);
-    if (bytes_equal(key, BYTES("email")))
-        return read_email(in, value, &native->who.email);
-    if (bytes_equal(key, BYTES("phone")))
-        return read_phone(in, value, &native->who.phone);
     return fail(in, PROBLEM_STRUCTURE, "unknown_field", "Unknown field");
 }
 
-static bool read_native(struct ingest *in, struct json_value record, int may, struct native *native)
+static bool read_native(struct ingest *in, struct json_value record, int kind,
+                        struct native *native)
 {
     native->time_ms = in->rules->now_ms;
     if (!json_is(record, JSON_OBJECT))
         return fail(in, PROBLEM_KIND, "record_invalid", "A record is an object");
     for (struct json_iter it = json_members(record); json_next(&it);) {
         path_push(in, it.key, 0);
-        if (!read_field(in, it.key, it.value, may, native))
+        if (!read_field(in, &it, kind, native))
             return false;
         path_pop(in);
     }
@@ -158,7 +180,7 @@ static bool end_record(struct ingest *in, bool is_fine)
 bool native_event(struct ingest *in, struct json_value record)
 {
     struct native native = { 0 };
-    if (!read_native(in, record, MAY_HAVE_EVENT | MAY_HAVE_PROPERTIES, &native))
+    if (!read_native(in, record, EVENT, &native))
         return false;
     if (!native.event.ptr)
         return fail_at(in, "event", PROBLEM_EVENT_NAME, "event_missing", "event is mandatory");
@@ -177,7 +199,7 @@ bool native_profile(struct ingest *in, struct json_value record)
 {
     struct native native = { 0 };
     struct profile_keys keys = { 0 };
-    if (!read_native(in, record, MAY_HAVE_PROPERTIES, &native))
+    if (!read_native(in, record, PROFILE, &native))
         return false;
     if (!native.properties.tape)
         return fail_at(in, "properties", PROBLEM_STRUCTURE, "properties_missing",
@@ -200,7 +222,7 @@ bool native_profile(struct ingest *in, struct json_value record)
 bool native_identify(struct ingest *in, struct json_value record)
 {
     struct native native = { 0 };
-    if (!read_native(in, record, 0, &native))
+    if (!read_native(in, record, IDENTIFY, &native))
         return false;
     const struct who *who = &native.who;
     if (!who->device.len)

@@ -5,6 +5,9 @@
 
 #include "codec/jsonw.h"
 
+/* So much of a line that isn't JSON is echoed. */
+enum { BAD_LINE_MAX = 1024 };
+
 const char *code_summary(int code)
 {
     static const struct {
@@ -89,7 +92,7 @@ static void put_echo(struct jsonw *w, const struct echo *echo)
     else if (echo->is_json)
         jsonw_raw(w, echo->line);
     else
-        jsonw_string(w, echo->line);
+        jsonw_string(w, bytes_slice(echo->line, 0, BAD_LINE_MAX));
 }
 
 /* CleverTap's clients show the text, and some look for the code and the record's number in it. */

@@ -62,9 +62,13 @@ static bool read_fields(struct ingest *in, struct json_value record, bool is_lin
         return fail(in, PROBLEM_KIND, "record_invalid", "A record is an object");
     for (struct json_iter it = json_members(record); json_next(&it);) {
         struct json_value *field = field_of(fields, it.key);
-        if (field) {
+        if (field && !field->tape) {
             *field = it.value;
             continue;
+        }
+        if (field) {
+            path_push(in, it.key, 0);
+            return fail(in, PROBLEM_STRUCTURE, "field_twice", "The field is given twice");
         }
         /* Clients add fields of their own ("source"); CleverTap doesn't mind. In a file they're more
          * likely a mistake. */

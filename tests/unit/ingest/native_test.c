@@ -158,6 +158,8 @@ static void wrong_fields_are_told(void **state)
         { "{\"device_id\":\"\",\"event\":\"E\"}", 526, "device_invalid", "/device_id" },
         { "{\"identity\":\"u\",\"event\":\"E\",\"event_id\":\"\"}", 512, "event_id_invalid",
           "/event_id" },
+        { "{\"identity\":\"u\",\"event\":\"E\",\"identity\":\"u\"}", 512, "field_twice",
+          "/identity" },
         { "{\"identity\":\"u\",\"event\":\"E\",\"properties\":[]}", 512, "value_invalid",
           "/properties" },
         { "{\"identity\":\"u\",\"event\":\"E\",\"properties\":{\"$a\":1}}", 512, "property_invalid",

@@ -168,6 +168,7 @@ static void kinds_identities_and_times_have_their_codes(void **state)
     assert_int_equal(code_of(fx, "{" EVENT ",\"identity\":\"N/A\"}"), 523);
     assert_int_equal(code_of(fx, "{" EVENT ",\"identity\":0}"), 523);
     assert_int_equal(code_of(fx, "{\"type\":\"profile\",\"profileData\":{}}"), 523);
+    assert_int_equal(code_of(fx, "{" EVENT ",\"identity\":\"a\",\"identity\":\"b\"}"), 512);
     assert_int_equal(code_of(fx, "{" EVENT ",\"objectId\":\"\"}"), 526);
     assert_int_equal(code_of(fx, "{" EVENT ",\"objectId\":\"a b\"}"), 526);
     assert_int_equal(code_of(fx, "{" EVENT ",\"objectId\":7}"), 526);
