@@ -72,6 +72,26 @@ test('a funnel is built with the keyboard alone', async () => {
   });
 });
 
+test('the people behind a step of a funnel are as many as the step says', async () => {
+  await onPage(`/funnels?${q({ steps: [{ events: ['Campaign Received'] }, { events: ['Coupon Redeemed'] }, { events: ['Item Purchased'] }], within: '30d', range })}`, async (page) => {
+    const rows = await steps(page);
+    const users = rows.map((row) => Number(row[1].replaceAll(',', '')));
+    const counted = async (link) => {
+      await page.getByRole('link', { name: link }).click();
+      await page.getByRole('heading', { name: 'Query' }).waitFor();
+      await page.getByRole('heading', { name: /^Result/ }).waitFor();
+      const text = await page.getByRole('heading', { name: /^Result/ }).innerText();
+      await page.goBack();
+      await page.getByRole('heading', { name: 'Funnels' }).waitFor();
+      await steps(page);
+      return Number(text.replace(/\D/g, ''));
+    };
+    assert.equal(await counted('Users who reached step 2'), users[1]);
+    assert.equal(await counted('Users who reached step 3'), users[2]);
+    assert.equal(await counted('Dropped off after step 2: users'), users[1] - users[2]);
+  });
+});
+
 test('the command palette leads to a page', async () => {
   await onPage('', async (page) => {
     await settled(page);

@@ -1,4 +1,4 @@
-import { Bookmark, ChartLine, EllipsisVertical, Filter, Pencil, Radio, Repeat2, Terminal, Trash2, type LucideIcon } from 'lucide-react';
+import { Bookmark, ChartLine, EllipsisVertical, Filter, Pencil, Plus, Radio, Repeat2, Terminal, Trash2, type LucideIcon } from 'lucide-react';
 import { useEffect, useMemo, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { NameDialog } from '@/builder/save-report';
@@ -28,13 +28,24 @@ export default function Home() {
   const { project } = useProject();
   const catalog = useCatalog();
   const reports = useReports();
+  const [, navigate] = useLocation();
   useEffect(() => localStorage.setItem('kolam.project', String(project.id)), [project.id]);
 
   if (catalog.data && catalog.data.events.length === 0) return <><PageHead title={project.name} /><GettingStarted /></>;
   return (
     <>
       <PageHead title={project.name}>
-        <Link href={href(project.id, 'trends')} className={buttonClass('plain')}><ChartLine size={15} /> New report</Link>
+        <Menu>
+          <MenuTrigger asChild><Button><Plus size={15} /> New report</Button></MenuTrigger>
+          <MenuContent className="w-80">
+            {kinds.map(({ path, icon: Icon, title, text }) => (
+              <MenuItem key={path} className="h-auto! items-start! py-2" onSelect={() => navigate(href(project.id, path))}>
+                <Icon size={16} className="mt-0.5 shrink-0 text-accent" aria-hidden="true" />
+                <span><span className="block font-medium">{title}</span><span className="text-[13px] text-soft">{text}</span></span>
+              </MenuItem>
+            ))}
+          </MenuContent>
+        </Menu>
       </PageHead>
       <div className="grid gap-5 px-4 pb-10 sm:px-6">
         {reports.isPending || catalog.isPending ? (

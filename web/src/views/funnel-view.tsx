@@ -129,8 +129,8 @@ function StepPeople({ state, dates, index }: { state: FunnelState; dates: Dates;
   if (!here) return null;
   return (
     <p className="mt-1 flex flex-wrap gap-x-3 text-[13px]">
-      <Link href={to(here)} className={look} aria-label={`Who reached step ${index + 1}`}>Who</Link>
-      {out ? <Link href={to(out)} className={look} aria-label={`Who dropped off after step ${index + 1}`}>Who dropped off</Link> : null}
+      <Link href={to(here)} className={look} aria-label={`Users who reached step ${index + 1}`}>Users</Link>
+      {out ? <Link href={to(out)} className={look} aria-label={`Dropped off after step ${index + 1}: users`}>Dropped off</Link> : null}
     </p>
   );
 }

@@ -1,4 +1,4 @@
-import { useCallback, useMemo } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 import { colour } from '@/charts/palette';
 import { TimeChart, type ChartLine } from '@/charts/time-chart';
 import { CsvButton, Panel } from '@/builder/report-page';
@@ -72,7 +72,16 @@ export function TrendView({
 }) {
   const { unit } = input;
   const { names, earlierNames, lines, hidden, cut } = useTrend(input, answers, calendar);
-  const drawn = useMemo(() => chartLines(lines, earlierNames), [lines, earlierNames]);
+  const [off, setOff] = useState<ReadonlySet<string>>(new Set());
+  const drawn = useMemo(
+    () => chartLines(lines, earlierNames).filter((line) => !off.has(line.name.replace(/, earlier$/, ''))),
+    [lines, earlierNames, off],
+  );
+  const toggle = (name: string): void => {
+    const next = new Set(off);
+    if (!next.delete(name)) next.add(name);
+    setOff(next.size < lines.length ? next : new Set());
+  };
   const note = useCallback((index: number) => partOf(names[index] ?? '', unit, input.dates, calendar), [names, unit, input.dates, calendar]);
   const nothing = lines.every((line) => !line.total && line.points.every((point) => !point));
   return (
@@ -82,7 +91,7 @@ export function TrendView({
           <Empty title="Nothing happened in this range">Choose a longer range, or fewer filters.</Empty>
         ) : (
           <>
-            <Totals lines={lines} />
+            <Totals lines={lines} off={off} onToggle={toggle} />
             <TimeChart names={names} unit={unit} lines={drawn} kind={chart} note={note} label={`${title} by ${unit}; the same numbers are in the table below`} />
             {hidden > 0 ? <p className="mt-2 text-[13px] text-muted">The largest values have a line of their own; {number(hidden)} more are in “Totals by value” below.</p> : null}
             {cut ? <p className="mt-2 text-[13px] text-warn">There are more than 10,000 combinations of {unit} and value; some are missing. Choose a longer unit or a filter.</p> : null}
@@ -95,7 +104,7 @@ export function TrendView({
   );
 }
 
-function Totals({ lines }: { lines: Line[] }) {
+function Totals({ lines, off, onToggle }: { lines: Line[]; off: ReadonlySet<string>; onToggle: (name: string) => void }) {
   const { dark } = useTheme();
   return (
     <ul className="mb-4 flex flex-wrap gap-x-7 gap-y-3">
@@ -104,10 +113,21 @@ function Totals({ lines }: { lines: Line[] }) {
         const change = before && line.total !== null ? line.total / before - 1 : null;
         return (
           <li key={line.name} className="min-w-0">
-            <p className="flex max-w-60 items-center gap-1.5 text-[13px] text-soft">
-              <span className="size-2 shrink-0 rounded-xs" style={{ background: colour(index, dark) }} aria-hidden="true" />
-              <span className="truncate" title={line.name}>{line.name}</span>
-            </p>
+            <button
+              type="button"
+              aria-pressed={!off.has(line.name)}
+              disabled={lines.length === 1}
+              title={lines.length === 1 ? undefined : off.has(line.name) ? 'Draw this line again' : 'Take this line off the chart'}
+              onClick={() => onToggle(line.name)}
+              className="flex max-w-60 items-center gap-1.5 rounded text-[13px] text-soft hover:text-text disabled:hover:text-soft"
+            >
+              <span
+                className="size-2 shrink-0 rounded-xs border"
+                style={{ background: off.has(line.name) ? 'transparent' : colour(index, dark), borderColor: colour(index, dark) }}
+                aria-hidden="true"
+              />
+              <span className={`truncate ${off.has(line.name) ? 'line-through' : ''}`}>{line.name}</span>
+            </button>
             <p className={`num font-semibold ${lines.length > 3 ? 'text-base' : 'text-xl'}`}>
               {number(line.total)}
               {change !== null ? (
