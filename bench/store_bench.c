@@ -4,7 +4,7 @@
  *     store_bench [EVENTS [USERS [FOLDER]]]      10000000 400000, in a simulated disk
  */
 #include "base/bits.h"
-#include "generate.h"
+#include "bench/bench.h"
 #include "store/store_internal.h"
 #include "sys/clock.h"
 #include "sys/disk_sim.h"
@@ -14,7 +14,6 @@
 #include <stdlib.h>
 
 enum { DAYS = 90, BATCH = 1000 };
-#define START_MS INT64_C(1735689600000) /* 2025-01-01 */
 
 enum property { PLATFORM, CITY, PRODUCT, CATEGORY, PRICE, QUANTITY };
 
@@ -48,7 +47,7 @@ struct row {
     struct store_property properties[6];
 };
 
-static void convert(const struct generated *from, uint64_t seq, struct row *to)
+static void convert(const struct bench_event *from, uint64_t seq, struct row *to)
 {
     struct store_property *p = to->properties;
     *p++ = (struct store_property){ PLATFORM, value_string(text(PLATFORM, from->platform)) };
@@ -64,7 +63,7 @@ static void convert(const struct generated *from, uint64_t seq, struct row *to)
     to->event = (struct store_event){
         .user = from->user,
         .event = from->event,
-        .time_ms = START_MS + from->time_ms,
+        .time_ms = from->time_ms,
         .seq = seq,
         .properties = to->properties,
         .property_count = (uint32_t)(p - to->properties),
@@ -91,34 +90,41 @@ static void checkpoint(struct store *store, uint64_t position, bool settles)
     maintain_s += now_s() - start;
 }
 
+struct loading {
+    struct store *store;
+    struct row rows[BATCH];
+    struct store_event batch[BATCH];
+    size_t count;
+    uint64_t seq;
+};
+
+static void append(struct loading *loading)
+{
+    double start = now_s();
+    must(loading->store->ops->append(loading->store, loading->batch, loading->count));
+    append_s += now_s() - start;
+    loading->count = 0;
+    if (loading->store->ops->wants_flush(loading->store))
+        checkpoint(loading->store, loading->seq + 1, false);
+}
+
+static struct err load_event(void *ctx, const struct bench_event *event)
+{
+    struct loading *loading = ctx;
+    convert(event, ++loading->seq, &loading->rows[loading->count]);
+    loading->batch[loading->count] = loading->rows[loading->count].event;
+    if (++loading->count == BATCH)
+        append(loading);
+    return ok();
+}
+
 static uint64_t load(struct store *store, uint64_t events, uint32_t users)
 {
-    static struct row rows[BATCH];
-    static struct store_event batch[BATCH];
-    struct generator generator;
-    uint64_t seq = 0;
-    uint64_t count = 0;
-    generator_init(&generator, events, users, DAYS);
-    for (;;) {
-        struct generated *day = generator_day(&generator, &count);
-        if (count == 0) {
-            free(day);
-            return seq;
-        }
-        for (uint64_t i = 0; i < count; i += BATCH) {
-            size_t n = count - i < BATCH ? count - i : BATCH;
-            for (size_t k = 0; k < n; k++) {
-                convert(&day[i + k], ++seq, &rows[k]);
-                batch[k] = rows[k].event;
-            }
-            double start = now_s();
-            must(store->ops->append(store, batch, n));
-            append_s += now_s() - start;
-            if (store->ops->wants_flush(store))
-                checkpoint(store, seq + 1, false);
-        }
-        free(day);
-    }
+    static struct loading loading;
+    loading.store = store;
+    must(bench_generate(events, users, DAYS, load_event, &loading));
+    append(&loading);
+    return loading.seq;
 }
 
 /* --- sizes ---------------------------------------------------------------------------- */
