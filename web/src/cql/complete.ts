@@ -25,11 +25,20 @@ export function completion(catalog: () => Catalog | undefined, values: Values): 
   };
 }
 
-/** Where the string that the cursor is in begins, if it is in one. */
+/** Where the string that the cursor is in begins, if it is in one; quotes inside of names don't count. */
 function openString(before: string): number | null {
-  let start: number | null = null;
-  for (let index = 0; index < before.length; index++) if (before[index] === "'") start = start === null ? index : null;
-  return start;
+  let quote = '';
+  let start = 0;
+  for (let index = 0; index < before.length; index++) {
+    const letter = before[index] as string;
+    if (quote === '' && (letter === "'" || letter === '"')) {
+      quote = letter;
+      start = index;
+    } else if (letter === quote) {
+      quote = '';
+    }
+  }
+  return quote === "'" ? start : null;
 }
 
 function events(catalog: Catalog | undefined): Completion[] {
