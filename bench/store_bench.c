@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DAYS = 90, BATCH = 1000 };
+enum { DAYS = 90, BATCH = 1000, CITIES = 300, PRODUCTS = 100001 };
 
 enum property { PLATFORM, CITY, PRODUCT, CATEGORY, PRICE, QUANTITY };
 
@@ -30,12 +30,12 @@ static double now_s(void)
     return (double)sys_cpu_process_ns() * 1e-9;
 }
 
-static char texts[GENERATE_PRODUCTS + 500][24];
+static char texts[PRODUCTS + 500][24];
 
 static struct bytes text(enum property kind, uint32_t number)
 {
     static const char *const names[] = { "platform-", "City ", "Product ", "Category " };
-    static const uint32_t offsets[] = { 0, 10, 400, 20 + GENERATE_CITIES };
+    static const uint32_t offsets[] = { 0, 10, 400, 20 + CITIES };
     char *to = texts[offsets[kind] + number];
     if (!to[0])
         (void)snprintf(to, sizeof texts[0], "%s%u", names[kind], number);
