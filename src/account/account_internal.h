@@ -43,7 +43,7 @@ struct list {
     size_t count;
     size_t cap;
 };
-MUST_CHECK struct err list_add(struct list *list, void *item);
+MUST_CHECK struct err account_list_add(struct list *list, void *item);
 
 /* Failures of a sign-in, counted by who and from where. */
 struct attempt {

@@ -44,7 +44,7 @@ const int account_migration_count = sizeof account_migrations / sizeof account_m
 
 /* --- small things -------------------------------------------------------------------- */
 
-struct err list_add(struct list *list, void *item)
+struct err account_list_add(struct list *list, void *item)
 {
     if (list->count == list->cap) {
         size_t cap = list->cap ? list->cap * 2 : 16;
@@ -65,7 +65,7 @@ struct err remember(struct accounts *accounts, struct list *list, const void *it
         return err_new(ERR_NOMEM, "account: remember");
     memcpy(copy, item, size);
     rwlock_write(&accounts->lock);
-    struct err err = list_add(list, copy);
+    struct err err = account_list_add(list, copy);
     rwlock_unlock(&accounts->lock);
     if (err.code)
         free(copy);

@@ -28,7 +28,7 @@ static struct err add_client(struct accounts *accounts, struct client *client)
     uint64_t *slot =
         map64_put(accounts->client_by_id, hash_bytes(bytes_from(client->facts.id)), NULL);
     struct err err =
-        slot ? list_add(&accounts->clients, client) : err_new(ERR_NOMEM, "account: client");
+        slot ? account_list_add(&accounts->clients, client) : err_new(ERR_NOMEM, "account: client");
     if (err.code) {
         free(client);
         return err;

@@ -24,8 +24,8 @@ static struct err add_session(struct accounts *accounts, struct session *session
 {
     session->number = accounts->next_number++;
     uint64_t *slot = map64_put(accounts->session_by_digest, load_le64(session->digest), NULL);
-    struct err err =
-        slot ? list_add(&accounts->sessions, session) : err_new(ERR_NOMEM, "account: session");
+    struct err err = slot ? account_list_add(&accounts->sessions, session)
+                          : err_new(ERR_NOMEM, "account: session");
     if (err.code) {
         free(session);
         return err;

@@ -248,10 +248,10 @@ static struct bytes scalar_text(const struct change *change, enum value_type typ
 static void add_items(const struct change *change, struct list *list, const struct value *value)
 {
     if (value->type == VALUE_STRING && is_item(change, value->string))
-        list_add(list, value->string);
+        profile_list_add(list, value->string);
     for (uint32_t i = 0; value->type == VALUE_LIST && i < value->count; i++)
         if (is_item(change, value->items[i]))
-            list_add(list, value->items[i]);
+            profile_list_add(list, value->items[i]);
 }
 
 static struct err set_list(struct change *change, const struct value *value)
@@ -322,7 +322,7 @@ static struct err promoted(struct change *change, struct list *list, char room[S
     }
     struct bytes text = scalar_text(change, type, bits, room);
     if (text.len > 0)
-        list_add(list, text);
+        profile_list_add(list, text);
     return ok();
 }
 

@@ -245,8 +245,8 @@ struct list {
 /* An empty list, and an empty scratch. */
 MUST_CHECK struct err list_start(struct profiles *profiles, struct list *out);
 /* At the end, unless it's there; past the limit the oldest goes. */
-void list_add(struct list *list, struct bytes item);
-/* The items of a saved list, each to list_add. False: it's no list. */
+void profile_list_add(struct list *list, struct bytes item);
+/* The items of a saved list, each to profile_list_add. False: it's no list. */
 bool list_read(struct bytes saved, struct list *list);
 /* The list as a text, referenced. NULL text: it's empty. */
 MUST_CHECK struct err list_put(struct profiles *profiles, const struct list *list,

@@ -183,7 +183,7 @@ struct err list_start(struct profiles *profiles, struct list *out)
     return out->items ? ok() : err_new(ERR_NOMEM, "profile: list");
 }
 
-void list_add(struct list *list, struct bytes item)
+void profile_list_add(struct list *list, struct bytes item)
 {
     for (uint32_t i = 0; i < list->count; i++)
         if (bytes_equal(list->items[i], item))
@@ -202,7 +202,7 @@ bool list_read(struct bytes saved, struct list *list)
     for (uint64_t i = 0; i < count && !reader.is_failed; i++) {
         struct bytes item = reader_prefixed(&reader);
         if (item.len > 0)
-            list_add(list, item);
+            profile_list_add(list, item);
     }
     return !reader_err(&reader, true).code;
 }

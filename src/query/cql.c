@@ -199,7 +199,7 @@ static bool select_item(struct cql *p, struct list *items, struct list *keys)
 
     if (item_is_key(p)) {
         struct key key;
-        return cql_key(p, &key) && list_add(keys, &key, "keys");
+        return cql_key(p, &key) && cql_list_add(keys, &key, "keys");
     }
     if (!expr_sum(p, &item.expr) || !cql_take_word(p, "AS", &has_as))
         return false;
@@ -212,7 +212,7 @@ static bool select_item(struct cql *p, struct list *items, struct list *keys)
         if (!cql_next(p))
             return false;
     }
-    return list_add(items, &item, "measures");
+    return cql_list_add(items, &item, "measures");
 }
 
 /* ORDER BY 2, ORDER BY day, ORDER BY count(): noted as written, resolved when all is known. */
@@ -254,7 +254,7 @@ static bool order_item(struct cql *p, struct list *orders)
         return false;
     if (!order.is_descending && !cql_take_word(p, "ASC", &took))
         return false;
-    return list_add(orders, &order, "columns to order by");
+    return cql_list_add(orders, &order, "columns to order by");
 }
 
 static bool order_clause(struct cql *p, struct list *orders)
@@ -273,7 +273,7 @@ static bool resolve_order(struct cql *p, struct select *select, const struct lis
     struct list orders;
     const struct order_text *text = (const struct order_text *)(const void *)texts->items;
 
-    list_init(&orders, p, sizeof(struct order), TREE_KEYS_MAX + TREE_MEASURES_MAX);
+    cql_list_init(&orders, p, sizeof(struct order), TREE_KEYS_MAX + TREE_MEASURES_MAX);
     for (uint32_t i = 0; i < texts->count; i++, text++) {
         struct order order = { .is_descending = text->is_descending };
         if (text->number > select->key_count + select->item_count)
@@ -283,7 +283,7 @@ static bool resolve_order(struct cql *p, struct select *select, const struct lis
         else if (!tree_find_column(select, text->text, &order.item))
             return cql_wrong(p, text->at.offset, text->at.length,
                              "a question is ordered by something it groups by or selects");
-        if (!list_add(&orders, &order, "columns to order by"))
+        if (!cql_list_add(&orders, &order, "columns to order by"))
             return false;
     }
     select->order = (struct order *)(void *)orders.items;
@@ -345,9 +345,9 @@ static bool select_statement(struct cql *p, struct query *query)
     struct list orders;
     bool more;
 
-    list_init(&items, p, sizeof(struct item), TREE_MEASURES_MAX);
-    list_init(&listed, p, sizeof(struct key), TREE_KEYS_MAX);
-    list_init(&orders, p, sizeof(struct order_text), TREE_KEYS_MAX + TREE_MEASURES_MAX);
+    cql_list_init(&items, p, sizeof(struct item), TREE_MEASURES_MAX);
+    cql_list_init(&listed, p, sizeof(struct key), TREE_KEYS_MAX);
+    cql_list_init(&orders, p, sizeof(struct order_text), TREE_KEYS_MAX + TREE_MEASURES_MAX);
     query->report = REPORT_SELECT;
     do {
         if (!select_item(p, &items, &listed) || !cql_take_symbol(p, ",", &more))
@@ -380,9 +380,9 @@ static bool names(struct cql *p, const char *wanted, const struct name **out, ui
     struct name name;
     bool more;
 
-    list_init(&list, p, sizeof name, TREE_NAMES_MAX);
+    cql_list_init(&list, p, sizeof name, TREE_NAMES_MAX);
     do {
-        if (!cql_name(p, wanted, &name) || !list_add(&list, &name, "names") ||
+        if (!cql_name(p, wanted, &name) || !cql_list_add(&list, &name, "names") ||
             !cql_take_symbol(p, ",", &more))
             return false;
     } while (more);
@@ -457,7 +457,7 @@ static bool exclusion_clause(struct cql *p, struct funnel *funnel, struct list *
         return false;
     if (!exclusion.is_drop && !cql_take_word(p, "CUT", &is_cut))
         return false;
-    return list_add(exclusions, &exclusion, "exclusions");
+    return cql_list_add(exclusions, &exclusion, "exclusions");
 }
 
 static bool within_clause(struct cql *p, struct funnel *funnel, bool *has_within)
@@ -519,7 +519,7 @@ static bool funnel_statement(struct cql *p, struct query *query)
     bool has_within = false;
 
     query->report = REPORT_FUNNEL;
-    list_init(&exclusions, p, sizeof(struct exclusion), TREE_STEPS_MAX);
+    cql_list_init(&exclusions, p, sizeof(struct exclusion), TREE_STEPS_MAX);
     if (!cql_steps(p, false, &funnel->steps, &funnel->step_count))
         return false;
     while (!at_end(p))
@@ -560,14 +560,14 @@ static bool brackets_clause(struct cql *p, struct retention *retention)
 
     if (!once(p, retention->bracket_count > 0, "BRACKETS"))
         return false;
-    list_init(&list, p, sizeof(uint32_t), TREE_PERIODS_MAX);
+    cql_list_init(&list, p, sizeof(uint32_t), TREE_PERIODS_MAX);
     do {
         uint64_t k;
         if (!cql_count(p, "a period's number, ascending", list.count ? last + 1 : 0,
                        TREE_PERIODS_MAX, &k))
             return false;
         last = (uint32_t)k;
-        if (!list_add(&list, &last, "brackets") || !cql_take_symbol(p, ",", &more))
+        if (!cql_list_add(&list, &last, "brackets") || !cql_take_symbol(p, ",", &more))
             return false;
     } while (more);
     retention->brackets = (uint32_t *)(void *)list.items;
@@ -684,9 +684,9 @@ static bool users_columns(struct cql *p, struct users *users)
 
     if (!once(p, users->column_count > 0, "SELECT"))
         return false;
-    list_init(&list, p, sizeof name, TREE_NAMES_MAX);
+    cql_list_init(&list, p, sizeof name, TREE_NAMES_MAX);
     do {
-        if (!profile_name(p, &name) || !list_add(&list, &name, "columns") ||
+        if (!profile_name(p, &name) || !cql_list_add(&list, &name, "columns") ||
             !cql_take_symbol(p, ",", &more))
             return false;
     } while (more);

@@ -86,8 +86,8 @@ struct list {
     uint32_t cap;
     uint32_t max;
 };
-void list_init(struct list *list, struct cql *p, size_t size, uint32_t max);
-bool list_add(struct list *list, const void *item, const char *what);
+void cql_list_init(struct list *list, struct cql *p, size_t size, uint32_t max);
+bool cql_list_add(struct list *list, const void *item, const char *what);
 
 bool cql_name(struct cql *p, const char *wanted, struct name *out); /* a property's */
 bool cql_text(struct cql *p, const char *wanted, struct name *out); /* 'text' */

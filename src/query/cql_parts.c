@@ -5,12 +5,12 @@
 
 /* --- lists --------------------------------------------------------------------------- */
 
-void list_init(struct list *list, struct cql *p, size_t size, uint32_t max)
+void cql_list_init(struct list *list, struct cql *p, size_t size, uint32_t max)
 {
     *list = (struct list){ .p = p, .size = size, .max = max };
 }
 
-bool list_add(struct list *list, const void *item, const char *what)
+bool cql_list_add(struct list *list, const void *item, const char *what)
 {
     struct cql *p = list->p;
     if (list->count == list->max)
@@ -332,7 +332,7 @@ static bool values_list(struct cql *p, struct list *values)
         return false;
     while (more) {
         struct value value;
-        if (!value_next(p, &value) || !list_add(values, &value, "values") ||
+        if (!value_next(p, &value) || !cql_list_add(values, &value, "values") ||
             !cql_take_symbol(p, ",", &more))
             return false;
     }
@@ -345,7 +345,7 @@ static bool compare_rest(struct cql *p, struct compare *compare, bool *is_negate
     struct list values;
     struct value value;
 
-    list_init(&values, p, sizeof value, TREE_NAMES_MAX);
+    cql_list_init(&values, p, sizeof value, TREE_NAMES_MAX);
     if (!cql_take_word(p, "NOT", is_negated_out))
         return false;
     if (!cql_op(p, &compare->op, false))
@@ -357,10 +357,10 @@ static bool compare_rest(struct cql *p, struct compare *compare, bool *is_negate
             return false;
     } else if (compare->op != OP_EXISTS) {
         struct token first = p->now;
-        if (!value_next(p, &value) || !list_add(&values, &value, "values"))
+        if (!value_next(p, &value) || !cql_list_add(&values, &value, "values"))
             return false;
         if (compare->op == OP_BETWEEN && (!cql_need_word(p, "AND") || !value_next(p, &value) ||
-                                          !list_add(&values, &value, "values")))
+                                          !cql_list_add(&values, &value, "values")))
             return false;
         const char *wrong =
             tree_compare_problem(compare->op, (struct value *)values.items, values.count);
@@ -426,13 +426,13 @@ static bool event_filter(struct cql *p, const struct condition **out)
     struct name name;
     bool is_negated = false;
 
-    list_init(&names, p, sizeof name, TREE_NAMES_MAX);
+    cql_list_init(&names, p, sizeof name, TREE_NAMES_MAX);
     if (!leaf || !cql_next(p))
         return false;
     if (cql_at_symbol(p, "=") || cql_at_symbol(p, "!=") || token_is_symbol(&p->now, "<>")) {
         is_negated = !token_is_symbol(&p->now, "=");
         if (!cql_next(p) || !cql_text(p, "the 'name' of an event", &name) ||
-            !list_add(&names, &name, "events"))
+            !cql_list_add(&names, &name, "events"))
             return false;
     } else {
         bool more = true;
@@ -441,7 +441,7 @@ static bool event_filter(struct cql *p, const struct condition **out)
             return false;
         while (more)
             if (!cql_text(p, "the 'name' of an event", &name) ||
-                !list_add(&names, &name, "events") || !cql_take_symbol(p, ",", &more))
+                !cql_list_add(&names, &name, "events") || !cql_take_symbol(p, ",", &more))
                 return false;
         if (!cql_need_symbol(p, ")"))
             return false;
@@ -583,9 +583,10 @@ static bool all_of(struct cql *p, bool is_users, bool is_in_did, const struct co
     struct list children;
     const struct condition *child;
 
-    list_init(&children, p, sizeof child, TREE_NODES_MAX);
+    cql_list_init(&children, p, sizeof child, TREE_NODES_MAX);
     for (;;) {
-        if (!not_of(p, is_users, is_in_did, &child) || !list_add(&children, &child, "conditions"))
+        if (!not_of(p, is_users, is_in_did, &child) ||
+            !cql_list_add(&children, &child, "conditions"))
             return false;
         if (!goes_on(p, "AND", is_users, is_in_did))
             return joined(p, COND_ALL, &children, out);
@@ -599,9 +600,10 @@ static bool any_of(struct cql *p, bool is_users, bool is_in_did, const struct co
     struct list children;
     const struct condition *child;
 
-    list_init(&children, p, sizeof child, TREE_NODES_MAX);
+    cql_list_init(&children, p, sizeof child, TREE_NODES_MAX);
     for (;;) {
-        if (!all_of(p, is_users, is_in_did, &child) || !list_add(&children, &child, "conditions"))
+        if (!all_of(p, is_users, is_in_did, &child) ||
+            !cql_list_add(&children, &child, "conditions"))
             return false;
         if (!goes_on(p, "OR", is_users, is_in_did))
             return joined(p, COND_ANY, &children, out);
@@ -627,9 +629,9 @@ static bool step_events(struct cql *p, struct step *step)
     struct list names;
     struct name name;
 
-    list_init(&names, p, sizeof name, TREE_NAMES_MAX);
+    cql_list_init(&names, p, sizeof name, TREE_NAMES_MAX);
     for (;;) {
-        if (!cql_text(p, "the 'name' of an event", &name) || !list_add(&names, &name, "events"))
+        if (!cql_text(p, "the 'name' of an event", &name) || !cql_list_add(&names, &name, "events"))
             return false;
         struct token after = cql_peek(p, &p->now);
         if (!cql_at_word(p, "OR") || after.kind != TOKEN_STRING)
@@ -665,9 +667,9 @@ bool cql_steps(struct cql *p, bool is_in_condition, const struct step **out, uin
     struct step step;
     bool more;
 
-    list_init(&steps, p, sizeof step, TREE_STEPS_MAX);
+    cql_list_init(&steps, p, sizeof step, TREE_STEPS_MAX);
     do {
-        if (!cql_step(p, is_in_condition, &step) || !list_add(&steps, &step, "steps"))
+        if (!cql_step(p, is_in_condition, &step) || !cql_list_add(&steps, &step, "steps"))
             return false;
         if (steps.count == 1 && !cql_at_word(p, "THEN"))
             return cql_unexpected(p, NULL);
@@ -805,9 +807,10 @@ bool cql_keys(struct cql *p, const struct key **out, uint32_t *count_out)
     struct key key;
     bool more;
 
-    list_init(&keys, p, sizeof key, TREE_KEYS_MAX);
+    cql_list_init(&keys, p, sizeof key, TREE_KEYS_MAX);
     do {
-        if (!cql_key(p, &key) || !list_add(&keys, &key, "keys") || !cql_take_symbol(p, ",", &more))
+        if (!cql_key(p, &key) || !cql_list_add(&keys, &key, "keys") ||
+            !cql_take_symbol(p, ",", &more))
             return false;
     } while (more);
     *out = (struct key *)keys.items;
