@@ -44,8 +44,8 @@ static struct err find_months(struct exec *exec, const struct retention_plan *pl
     for (uint32_t i = 0; i < plan->start.event_count * exec->shards; i++) {
         const int32_t *months = NULL;
         uint32_t count = 0;
-        struct err err = exec->ops->months(exec->snapshot, i % exec->shards,
-                                           plan->start.events[i / exec->shards], asked.from_ms,
+        uint32_t event = plan->start.events[i / exec->shards];
+        struct err err = exec->ops->months(exec->snapshot, i % exec->shards, event, asked.from_ms,
                                            asked.to_ms, exec->arena, &months, &count);
         if (err.code)
             return err;
@@ -344,8 +344,9 @@ bool retention_has_type(const struct exec_step *step, uint32_t event)
     return false;
 }
 
-struct err retention_months(struct exec_task *task, uint32_t event, struct exec_range range,
-                            const int32_t **months_out, uint32_t *count_out)
+struct err retention_months(struct exec_task *task, struct arena *work, uint32_t event,
+                            struct exec_range range, const int32_t **months_out,
+                            uint32_t *count_out)
 {
     const int32_t *months = NULL;
     uint32_t count = 0;
@@ -353,7 +354,7 @@ struct err retention_months(struct exec_task *task, uint32_t event, struct exec_
     struct err err = exec_months(task, event, range, &months, &count);
     if (err.code)
         return err;
-    int32_t *kept = arena_alloc(task->keep, count * sizeof *kept);
+    int32_t *kept = arena_alloc(work, count * sizeof *kept);
     if (!kept)
         return exec_no_memory();
     if (count > 0)
@@ -380,9 +381,14 @@ static struct err run_task(struct exec_task *task, void *ctx)
     struct err err = retention_tally_init(tally, &run->plan, task->keep, task->memory_bytes);
     if (err.code)
         return err;
-    if (!run->is_general && retention_is_plain(task, &run->plan))
-        return retention_run_plain(task, tally);
-    return retention_run_general(task, tally);
+    struct arena work;
+    arena_init(&work, task->scratch->limit_bytes / 2);
+    if (!run->is_general && retention_is_plain(task, &run->plan, &work))
+        err = retention_run_plain(task, tally, &work);
+    else
+        err = retention_run_general(task, tally, &work);
+    arena_done(&work);
+    return err;
 }
 
 static struct err join_group(struct retention_tally *whole, const struct retention_tally *part,
@@ -544,28 +550,37 @@ struct cell {
     bool is_complete;
 };
 
-static struct err put_cell(struct exec *exec, const struct retention_tally *whole, uint32_t group,
-                           uint32_t slot, uint32_t column, const struct cell *cell,
-                           struct table *table)
+/* What all cells of a cohort begin with: the breakdown's values and the cohort's name. */
+static struct err put_names(struct exec *exec, const struct retention_tally *whole, uint32_t group,
+                            uint32_t slot, struct table *table, struct table_cell *names)
 {
     const struct retention_plan *plan = whole->plan;
     uint32_t keys = plan->tree->key_count;
     uint32_t numbers[TREE_KEYS_MAX];
-    struct table_cell *cells = NULL;
-    struct err err = exec_table_row(table, &cells);
+    struct err err = ok();
     if (keys > 0)
         memcpy(numbers, intern_get(whole->groups, group).ptr, keys * sizeof *numbers);
     for (uint32_t k = 0; k < keys && !err.code; k++) {
         struct value value = values_get(whole->values, numbers[k]);
-        err = cell_key(exec, table, &plan->keys[k], &value, &cells[k]);
+        err = cell_key(exec, table, &plan->keys[k], &value, &names[k]);
     }
-    if (!err.code && slot > 0) {
-        struct exec_key key = { .kind = KEY_TIME, .unit = plan->tree->unit };
-        struct value start = value_time(plan->bounds[slot - 1]);
-        err = cell_key(exec, table, &key, &start, &cells[keys]);
-    }
+    names[keys] = (struct table_cell){ .kind = CELL_NULL };
+    if (err.code || slot == 0)
+        return err;
+    struct exec_key key = { .kind = KEY_TIME, .unit = plan->tree->unit };
+    struct value start = value_time(plan->bounds[slot - 1]);
+    return cell_key(exec, table, &key, &start, &names[keys]);
+}
+
+static struct err put_cell(const struct retention_plan *plan, const struct table_cell *names,
+                           uint32_t column, const struct cell *cell, struct table *table)
+{
+    uint32_t keys = plan->tree->key_count;
+    struct table_cell *cells = NULL;
+    struct err err = exec_table_row(table, &cells);
     if (err.code)
         return err;
+    memcpy(cells, names, (keys + 1) * sizeof *cells);
     cells[keys + 1] = cell_int((int64_t)cell->size);
     cells[keys + 2] = cell_int(plan->first[column]);
     cells[keys + 3] = cell_int((int64_t)cell->users);
@@ -583,7 +598,9 @@ static struct err put_cohort(struct exec *exec, const struct retention_tally *wh
                              struct table *table)
 {
     const struct retention_plan *plan = whole->plan;
-    for (uint32_t column = 0; column < plan->columns; column++) {
+    struct table_cell names[TREE_KEYS_MAX + 1];
+    struct err err = put_names(exec, whole, row->group, row->slot, table, names);
+    for (uint32_t column = 0; column < plan->columns && !err.code; column++) {
         struct cell cell = {
             .size = row->size,
             .users = row->users[column + 1],
@@ -591,9 +608,7 @@ static struct err put_cohort(struct exec *exec, const struct retention_tally *wh
             .numbers = row->sums ? row->numbers[column + 1] : 0,
             .is_complete = is_complete(exec, plan, row->slot, column),
         };
-        struct err err = put_cell(exec, whole, row->group, row->slot, column, &cell, table);
-        if (err.code)
-            return err;
+        err = put_cell(plan, names, column, &cell, table);
         if (!cell.is_complete) {
             exec->is_open = true;
             continue;
@@ -604,7 +619,7 @@ static struct err put_cohort(struct exec *exec, const struct retention_tally *wh
         overall[column].numbers += cell.numbers;
         overall[column].is_complete = true;
     }
-    return ok();
+    return err;
 }
 
 /* One group: its cohorts, then all of them together. */
@@ -612,12 +627,15 @@ static struct err put_group(struct exec *exec, const struct retention_tally *who
                             const struct placed *placed, uint32_t count, struct table *table)
 {
     uint32_t columns = whole->plan->columns;
+    struct table_cell names[TREE_KEYS_MAX + 1];
     struct cell *overall = arena_calloc(exec->arena, columns, sizeof *overall);
     struct err err = overall ? ok() : exec_no_memory();
     for (uint32_t i = 0; i < count && !err.code; i++)
         err = put_cohort(exec, whole, placed[i].row, overall, table);
+    if (!err.code)
+        err = put_names(exec, whole, group, 0, table, names);
     for (uint32_t column = 0; column < columns && !err.code; column++)
-        err = put_cell(exec, whole, group, 0, column, &overall[column], table);
+        err = put_cell(whole->plan, names, column, &overall[column], table);
     return err;
 }
 

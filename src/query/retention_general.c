@@ -2,60 +2,46 @@
  * retention_general.c - retention with every option: a user's starts and returns are collected, put
  * in order, and each cohort's returns counted by a plain loop.
  *
- * Slices come sorted by user, so a counting sort by user row brings all events together; within a
- * user they are then sorted by (time, seq). An event that is both a start and a return is there
- * once: so "another event than the one that made the cohort" is another place in the array.
+ * Slices come sorted by user, so counting first how many events each user row has gives each its
+ * place, and a second reading puts them there; within a user they are then sorted by (time, seq).
+ * When there's no room for all rows' events at once, the second reading is done for one block of
+ * rows after the other.
+ *
+ * An event that is both a start and a return is there once: so "another event than the one that made
+ * the cohort" is another place in the array.
  */
 #include "query/retention_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 4096 };
-
 struct gathered {
     int64_t time_ms;
     uint64_t seq;
-    double amount; /* NaN: none */
-    uint32_t row;
+    double amount;  /* NaN: none */
     uint32_t group; /* of a start */
     uint32_t slot;
     bool is_start;
     bool is_back;
 };
 
-struct chunk {
-    struct chunk *next;
-    uint32_t count;
-    struct gathered events[CHUNK];
-};
-
 struct general {
     struct exec_task *task;
     const struct retention_plan *plan;
     struct retention_tally *tally;
-    struct chunk *chunks; /* newest first */
-    size_t count;
+    struct arena *work;
+    uint32_t *counts; /* [rows] */
+    /* The block of rows in hand; none while counting. */
+    uint32_t first_row;
+    uint32_t end_row;
+    struct gathered *events; /* [cap], by row */
+    size_t cap;
+    size_t *next; /* [rows of the block] where the next one goes, at the end where they end */
     double *sums; /* [columns + 2] of the user and cohort in hand */
     uint64_t *numbers;
 };
 
-/* --- collecting --------------------------------------------------------------------------------- */
-
-static struct gathered *add_event(struct general *general)
-{
-    struct chunk *chunk = general->chunks;
-    if (!chunk || chunk->count == CHUNK) {
-        chunk = arena_alloc(general->task->keep, sizeof *chunk);
-        if (!chunk)
-            return NULL;
-        chunk->next = general->chunks;
-        chunk->count = 0;
-        general->chunks = chunk;
-    }
-    general->count++;
-    return &chunk->events[chunk->count++];
-}
+/* --- reading ------------------------------------------------------------------------------------- */
 
 /* What a slice's events need, besides the slice. */
 struct marked {
@@ -73,17 +59,17 @@ static struct err mark(struct general *general, struct exec_slice *slice, struct
     struct exec_task *task = general->task;
     const uint32_t numbers = 1u << VALUE_INT | 1u << VALUE_REAL;
     struct err err = exec_slice_times(task, slice);
-    if (!err.code)
+    if (!err.code && general->next)
         err = exec_slice_seqs(task, slice);
     out->has_starts = retention_has_type(&plan->start, slice->event);
     out->has_backs = retention_has_type(&plan->back, slice->event);
     if (!err.code && out->has_starts)
         err = exec_slice_select(task, slice, plan->reads, plan->start.filter, &out->starts);
-    if (!err.code && out->has_starts)
+    if (!err.code && out->has_starts && general->next)
         err = retention_keys_read(task, general->tally, slice, &out->starts, &out->keys);
     if (!err.code && out->has_backs)
         err = exec_slice_select(task, slice, plan->reads, plan->back.filter, &out->backs);
-    if (!err.code && out->has_backs && plan->tree->sum.text.len > 0)
+    if (!err.code && out->has_backs && general->next && plan->tree->sum.text.len > 0)
         err = exec_columns(task, slice, plan->sum.property,
                            numbers & exec_property_types(task->exec, &plan->sum, slice->event),
                            &out->amounts);
@@ -102,6 +88,10 @@ static struct err gather_event(struct general *general, const struct exec_slice 
     double amount = (double)NAN;
     if (!is_start && !is_back)
         return ok();
+    if (!general->next) {
+        general->counts[row]++;
+        return ok();
+    }
     if (is_start) {
         struct err err = retention_group(general->tally, &marked->keys, e, &group);
         if (err.code)
@@ -109,14 +99,10 @@ static struct err gather_event(struct general *general, const struct exec_slice 
     }
     if (is_back && !exec_columns_number(&marked->amounts, e, &amount))
         amount = (double)NAN;
-    struct gathered *to = add_event(general);
-    if (!to)
-        return exec_no_memory();
-    *to = (struct gathered){
+    general->events[general->next[row - general->first_row]++] = (struct gathered){
         .time_ms = time_ms,
         .seq = slice->slice.seq[e],
         .amount = amount,
-        .row = row,
         .group = group,
         .slot = retention_slot(plan, time_ms),
         .is_start = is_start,
@@ -130,8 +116,11 @@ static struct err gather_slice(struct general *general, struct exec_slice *slice
     struct marked marked = { .has_starts = false };
     struct err err = mark(general, slice, &marked);
     for (uint32_t u = 0; u < slice->slice.users && !err.code; u++) {
+        uint32_t row = slice->slice.row[u];
+        if (row < general->first_row || row >= general->end_row)
+            continue;
         for (uint32_t e = slice->slice.start[u]; e < slice->slice.start[u + 1] && !err.code; e++)
-            err = gather_event(general, slice, &marked, slice->slice.row[u], e);
+            err = gather_event(general, slice, &marked, row, e);
     }
     return err;
 }
@@ -141,7 +130,8 @@ static struct err gather_type(struct general *general, uint32_t event)
     struct exec_task *task = general->task;
     const int32_t *months = NULL;
     uint32_t count = 0;
-    struct err err = retention_months(task, event, general->plan->reads, &months, &count);
+    struct err err =
+        retention_months(task, general->work, event, general->plan->reads, &months, &count);
     for (uint32_t m = 0; m < count && !err.code; m++) {
         struct exec_slice slice;
         arena_reset(task->scratch);
@@ -267,44 +257,75 @@ static struct err count_user(struct general *general, struct gathered *events, s
     return ok();
 }
 
-static struct err count_all(struct general *general)
+/* --- blocks of rows -------------------------------------------------------------------------------- */
+
+/* From `first_row` on as many rows as there's room for; one at least. */
+static struct err take_block(struct general *general, uint32_t first_row)
 {
-    struct exec_task *task = general->task;
-    size_t *start = arena_calloc(task->keep, (size_t)task->rows + 2, sizeof *start);
-    struct gathered *sorted = arena_alloc(task->keep, general->count * sizeof *sorted);
-    if (!start || !sorted)
+    size_t used = 0;
+    uint32_t row = first_row;
+    for (; row < general->task->rows && general->counts[row] <= general->cap - used; row++) {
+        general->next[row - first_row] = used;
+        used += general->counts[row];
+    }
+    if (row == first_row)
         return exec_no_memory();
-    for (const struct chunk *chunk = general->chunks; chunk; chunk = chunk->next) {
-        for (uint32_t i = 0; i < chunk->count; i++)
-            start[chunk->events[i].row + 2]++;
-    }
-    for (uint32_t row = 0; row < task->rows; row++)
-        start[row + 2] += start[row + 1];
-    for (const struct chunk *chunk = general->chunks; chunk; chunk = chunk->next) {
-        for (uint32_t i = 0; i < chunk->count; i++)
-            sorted[start[chunk->events[i].row + 1]++] = chunk->events[i];
-    }
-    struct err err = ok();
-    for (uint32_t row = 0; row < task->rows && !err.code; row++) {
-        err = count_user(general, sorted + start[row], start[row + 1] - start[row]);
+    general->first_row = first_row;
+    general->end_row = row;
+    return ok();
+}
+
+static struct err count_block(struct general *general)
+{
+    struct err err = gather(general);
+    size_t start = 0;
+    for (uint32_t row = general->first_row; row < general->end_row && !err.code; row++) {
+        size_t end = general->next[row - general->first_row];
+        err = count_user(general, general->events + start, end - start);
         if (!err.code && row % 1024 == 0)
-            err = exec_check(task->exec);
+            err = exec_check(general->task->exec);
+        start = end;
     }
     return err;
 }
 
-struct err retention_run_general(struct exec_task *task, struct retention_tally *tally)
+static struct err count_all(struct general *general)
 {
-    struct general general = { .task = task, .plan = tally->plan, .tally = tally };
+    uint32_t rows = general->task->rows;
+    size_t total = 0;
+    general->end_row = rows;
+    struct err err = gather(general);
+    if (err.code)
+        return err;
+    for (uint32_t row = 0; row < rows; row++)
+        total += general->counts[row];
+    size_t room = general->work->limit_bytes / 4 * 3 / sizeof *general->events;
+    general->cap = total < room ? total : room;
+    general->next = arena_alloc(general->work, rows * sizeof *general->next);
+    general->events = arena_alloc(general->work, general->cap * sizeof *general->events);
+    if (!general->next || !general->events)
+        return exec_no_memory();
+    for (uint32_t row = 0; row < rows && !err.code; row = general->end_row) {
+        err = take_block(general, row);
+        if (!err.code)
+            err = count_block(general);
+    }
+    return err;
+}
+
+struct err retention_run_general(struct exec_task *task, struct retention_tally *tally,
+                                 struct arena *work)
+{
+    struct general general = { .task = task, .plan = tally->plan, .tally = tally, .work = work };
+    general.counts = arena_calloc(work, task->rows, sizeof *general.counts);
+    if (!general.counts)
+        return exec_no_memory();
     if (tally->plan->tree->sum.text.len > 0) {
         size_t lanes = (size_t)tally->plan->columns + 2;
-        general.sums = arena_calloc(task->keep, lanes, sizeof *general.sums);
-        general.numbers = arena_calloc(task->keep, lanes, sizeof *general.numbers);
+        general.sums = arena_calloc(work, lanes, sizeof *general.sums);
+        general.numbers = arena_calloc(work, lanes, sizeof *general.numbers);
         if (!general.sums || !general.numbers)
             return exec_no_memory();
     }
-    struct err err = gather(&general);
-    if (!err.code)
-        err = count_all(&general);
-    return err;
+    return count_all(&general);
 }

@@ -121,17 +121,22 @@ MUST_CHECK struct err retention_group(struct retention_tally *tally,
                                       const struct retention_keys *keys, uint32_t event,
                                       uint32_t *group_out);
 bool retention_has_type(const struct exec_step *step, uint32_t event);
-/* As exec_months, in keep: scratch may be reset meanwhile. */
-MUST_CHECK struct err retention_months(struct exec_task *task, uint32_t event,
+/* As exec_months, in `work`: scratch may be reset meanwhile. */
+MUST_CHECK struct err retention_months(struct exec_task *task, struct arena *work, uint32_t event,
                                        struct exec_range range, const int32_t **months_out,
                                        uint32_t *count_out);
 
-/* Is the question one for retention_run_plain? Calendar units without sums; a breakdown only with
+/* `work` is the task's own and ends with it: only the tally stays in keep.
+ *
+ * Is the question one for retention_run_plain? Calendar units without sums; a breakdown only with
  * cohorts of the first start; recurring starts that are returns too only of one event type. And
  * bits for each user and slot that don't outgrow the memory. */
-bool retention_is_plain(const struct exec_task *task, const struct retention_plan *plan);
-MUST_CHECK struct err retention_run_plain(struct exec_task *task, struct retention_tally *tally);
-MUST_CHECK struct err retention_run_general(struct exec_task *task, struct retention_tally *tally);
+bool retention_is_plain(const struct exec_task *task, const struct retention_plan *plan,
+                        const struct arena *work);
+MUST_CHECK struct err retention_run_plain(struct exec_task *task, struct retention_tally *tally,
+                                          struct arena *work);
+MUST_CHECK struct err retention_run_general(struct exec_task *task, struct retention_tally *tally,
+                                            struct arena *work);
 
 /* run_retention, or the general way even where the plain one would do: for tests. */
 MUST_CHECK struct err run_retention_by(struct exec *exec, bool is_general, struct table *table);

@@ -43,6 +43,7 @@ struct plain {
     struct exec_task *task;
     const struct retention_plan *plan;
     struct retention_tally *tally;
+    struct arena *work;
     uint32_t words;        /* of a row's bits */
     struct birth *births;  /* [rows] first starts */
     uint64_t *cohorts;     /* [rows * words] recurring ones */
@@ -53,15 +54,17 @@ struct plain {
     uint32_t *slot_at; /* [STEPS] of the month in hand */
 };
 
-bool retention_is_plain(const struct exec_task *task, const struct retention_plan *plan)
+bool retention_is_plain(const struct exec_task *task, const struct retention_plan *plan,
+                        const struct arena *work)
 {
     const struct retention *tree = plan->tree;
     if (plan->rolling_ms > 0 || tree->sum.text.len > 0)
         return false;
     if (!tree->is_first && (tree->key_count > 0 || plan->start.event_count > 1))
         return false;
-    size_t row_bytes = sizeof(struct birth) + 3 * bits_words(plan->slots) * sizeof(uint64_t);
-    return (size_t)task->rows * row_bytes < task->memory_bytes / 2;
+    size_t set_bytes = bits_words(plan->slots) * sizeof(uint64_t);
+    size_t row_bytes = tree->is_first ? sizeof(struct birth) + set_bytes : 4 + 3 * set_bytes;
+    return (size_t)task->rows * row_bytes < work->limit_bytes / 4 * 3;
 }
 
 /* --- times to slots ------------------------------------------------------------------------------- */
@@ -146,8 +149,8 @@ static struct err take_recurring(struct plain *plain, const struct exec_slice *s
     const struct store_slice *s = &slice->slice;
     uint64_t *bits = NULL;
     if (plain->others != plain->returns) {
-        struct marks *marks = arena_alloc(plain->task->keep, sizeof *marks);
-        bits = arena_calloc(plain->task->keep, bits_words(s->events), sizeof *bits);
+        struct marks *marks = arena_alloc(plain->work, sizeof *marks);
+        bits = arena_calloc(plain->work, bits_words(s->events), sizeof *bits);
         if (!marks || !bits)
             return exec_no_memory();
         *marks = (struct marks){ .next = plain->marks, .month = slice->month, .bits = bits };
@@ -263,7 +266,7 @@ static struct err take_type(struct plain *plain, uint32_t event, struct exec_ran
     struct exec_task *task = plain->task;
     const int32_t *months = NULL;
     uint32_t count = 0;
-    struct err err = retention_months(task, event, range, &months, &count);
+    struct err err = retention_months(task, plain->work, event, range, &months, &count);
     for (uint32_t m = 0; m < count && !err.code; m++) {
         struct exec_slice slice;
         arena_reset(task->scratch);
@@ -330,36 +333,39 @@ static struct err count_row(struct plain *plain, uint32_t row)
 static struct err take_arrays(struct plain *plain)
 {
     const struct retention_plan *plan = plain->plan;
-    struct arena *keep = plain->task->keep;
+    struct arena *work = plain->work;
     size_t rows = plain->task->rows;
     size_t words = rows * plain->words;
-    plain->slot_at = arena_alloc(keep, STEPS * sizeof *plain->slot_at);
-    plain->returns = arena_calloc(keep, words, sizeof *plain->returns);
+    plain->slot_at = arena_alloc(work, STEPS * sizeof *plain->slot_at);
+    plain->returns = arena_calloc(work, words, sizeof *plain->returns);
     plain->others = plain->returns;
     if (!plain->slot_at || !plain->returns)
         return exec_no_memory();
     if (plan->tree->is_first) {
-        plain->births = arena_alloc(keep, rows * sizeof *plain->births);
+        plain->births = arena_alloc(work, rows * sizeof *plain->births);
         for (size_t row = 0; row < rows && plain->births; row++)
             plain->births[row] = (struct birth){ .time_ms = INT64_MAX };
         return plain->births ? ok() : exec_no_memory();
     }
-    plain->cohorts = arena_calloc(keep, words, sizeof *plain->cohorts);
-    plain->last_cohort = arena_calloc(keep, rows, sizeof *plain->last_cohort);
+    plain->cohorts = arena_calloc(work, words, sizeof *plain->cohorts);
+    plain->last_cohort = arena_calloc(work, rows, sizeof *plain->last_cohort);
     bool are_some_both = false;
     for (uint32_t i = 0; i < plan->start.event_count; i++)
         are_some_both = are_some_both || retention_has_type(&plan->back, plan->start.events[i]);
     if (are_some_both && !plan->tree->counts_birth)
-        plain->others = arena_calloc(keep, words, sizeof *plain->others);
+        plain->others = arena_calloc(work, words, sizeof *plain->others);
     return plain->cohorts && plain->last_cohort && plain->others ? ok() : exec_no_memory();
 }
 
-struct err retention_run_plain(struct exec_task *task, struct retention_tally *tally)
+struct err retention_run_plain(struct exec_task *task, struct retention_tally *tally,
+                               struct arena *work)
 {
     const struct retention_plan *plan = tally->plan;
-    struct plain plain = {
-        .task = task, .plan = plan, .tally = tally, .words = (uint32_t)bits_words(plan->slots)
-    };
+    struct plain plain = { .task = task,
+                           .plan = plan,
+                           .tally = tally,
+                           .work = work,
+                           .words = (uint32_t)bits_words(plan->slots) };
     struct exec_range starts = { plan->reads.from_ms, plan->starts.to_ms };
     struct exec_range backs = { plan->bounds[0], plan->reads.to_ms };
     struct err err = take_arrays(&plain);
