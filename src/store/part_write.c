@@ -667,7 +667,9 @@ struct err part_writer_finish(struct part_writer *writer, uint8_t **image_out, u
     if (!writer->file) {
         memcpy(writer->image.ptr, header, sizeof header);
         size_t len = 0;
-        *image_out = buf_take(&writer->image, &len);
+        uint8_t *image = buf_take(&writer->image, &len);
+        uint8_t *shrunk = realloc(image, len);
+        *image_out = shrunk ? shrunk : image;
         return ok();
     }
     flush(writer);

@@ -3,8 +3,9 @@
  *
  * In each part that may hold the user the directory says where the order string is; each event type
  * in it leads to a run of rows, whose times and seqs are read. The rows of all parts are sorted
- * (they nearly are) and shown; the properties of a run are read when the first of its events is
- * shown.
+ * (they nearly are) and shown. Properties are read for a window of a run when one of its events is
+ * shown, so that the newest fifty events of somebody with a million cost little; when windows have
+ * taken enough memory, all are forgotten.
  */
 #include "base/bits.h"
 #include "store/ints.h"
@@ -13,10 +14,14 @@
 
 #include <stdlib.h>
 
+enum { WINDOW = 256 };
+#define WINDOW_BYTES (UINT64_C(16) << 20)
+
+/* The values of a window of a run. */
 struct user_column {
     uint32_t property;
     enum value_type type;
-    uint64_t *present; /* [count] bits; NULL: all */
+    uint64_t *present; /* bits; NULL: all */
     struct value *values;
 };
 
@@ -31,7 +36,8 @@ struct user_run {
     uint32_t *origins; /* NULL: the user's own */
     struct user_column *columns;
     uint32_t column_count;
-    bool has_columns;
+    uint32_t window; /* the columns hold rows window … window + window_count - 1 of the run */
+    uint32_t window_count;
 };
 
 struct user_row {
@@ -41,6 +47,7 @@ struct user_row {
 
 struct user_month {
     struct arena *arena;
+    struct arena *columns; /* of windows */
     struct read_counters *counters;
     const struct user_range *range;
     int64_t base_ms;
@@ -261,30 +268,29 @@ static uint32_t rank(const uint8_t *words, uint32_t count)
     return total;
 }
 
-/* The run's part of a presence bitmap; which values of the column are its. */
+/* The window's part of a presence bitmap; which values of the column are its. */
 static struct err read_presence(struct user_month *m, const struct user_run *run, uint32_t section,
                                 struct user_column *column, uint32_t *first_out,
                                 uint32_t *count_out, uint32_t *total_out)
 {
     struct part_view view;
     uint32_t events = run->table->events;
+    uint32_t from = run->from + run->window;
     struct err err = part_open_section(run->part, section, &view);
     if (err.code)
         return err;
-    uint64_t *bits = arena_calloc(m->arena, bits_words(run->count) + 1, 8);
+    uint64_t *bits = arena_calloc(m->columns, bits_words(run->window_count) + 1, 8);
     if (!bits) {
         err = no_room();
     } else if (view.bytes.len != bits_words(events) * 8) {
         err = err_new(ERR_CORRUPT, "store: a presence bitmap");
     } else {
-        *first_out = rank(view.bytes.ptr, run->from);
+        *first_out = rank(view.bytes.ptr, from);
         *total_out = rank(view.bytes.ptr, events);
-        for (uint32_t i = 0; i < run->count; i++) {
-            uint32_t at = run->from + i;
-            if (view.bytes.ptr[at / 8] >> (at % 8) & 1)
+        for (uint32_t i = 0; i < run->window_count; i++)
+            if (view.bytes.ptr[(from + i) / 8] >> ((from + i) % 8) & 1)
                 bits_add(bits, i);
-        }
-        *count_out = (uint32_t)bits_count(bits, bits_words(run->count));
+        *count_out = (uint32_t)bits_count(bits, bits_words(run->window_count));
         column->present = bits;
     }
     part_close_section(run->part, &view);
@@ -376,11 +382,11 @@ static struct err fill_texts(struct user_month *m, const struct user_run *run,
                                     : part_open_section(run->part, section, &lists);
     for (uint32_t i = 0; i < count && !err.code; i++) {
         if (column->type == VALUE_LIST) {
-            err = copy_list(lists.bytes, &texts, codes[i], m->arena, &values[i]);
+            err = copy_list(lists.bytes, &texts, codes[i], m->columns, &values[i]);
             continue;
         }
         values[i].type = VALUE_STRING;
-        err = copy_text(&texts, codes[i], m->arena, &values[i].string);
+        err = copy_text(&texts, codes[i], m->columns, &values[i].string);
     }
     part_close_section(run->part, &lists);
     part_close_section(run->part, &texts.view);
@@ -405,7 +411,7 @@ static struct err fill_values(struct user_month *m, const struct user_run *run, 
                               uint32_t total)
 {
     bool has_texts = column->type == VALUE_STRING || column->type == VALUE_LIST;
-    uint64_t *raw = arena_alloc(m->arena, (size_t)count * 8);
+    uint64_t *raw = arena_alloc(m->columns, (size_t)count * 8);
     if (!raw)
         return no_room();
     if (has_texts) {
@@ -422,8 +428,8 @@ static struct err fill_values(struct user_month *m, const struct user_run *run, 
 static struct err read_column(struct user_month *m, const struct user_run *run, uint32_t section,
                               struct user_column *column)
 {
-    uint32_t first = run->from;
-    uint32_t count = run->count;
+    uint32_t first = run->from + run->window;
+    uint32_t count = run->window_count;
     uint32_t total = run->table->events;
     uint32_t presence =
         part_find_section(run->part, run->table, SECTION_PRESENCE, column->property, column->type);
@@ -432,7 +438,7 @@ static struct err read_column(struct user_month *m, const struct user_run *run, 
         err = read_presence(m, run, presence, column, &first, &count, &total);
     if (err.code)
         return err;
-    column->values = arena_calloc(m->arena, count, sizeof *column->values);
+    column->values = arena_calloc(m->columns, count, sizeof *column->values);
     if (!column->values)
         return no_room();
     if (count == 0)
@@ -441,23 +447,29 @@ static struct err read_column(struct user_month *m, const struct user_run *run, 
     if (err.code || !column->present)
         return err;
     /* From the present ones to one for each row. */
-    struct value *dense = arena_calloc(m->arena, run->count, sizeof *dense);
+    struct value *dense = arena_calloc(m->columns, run->window_count, sizeof *dense);
     if (!dense)
         return no_room();
     uint32_t next = 0;
-    for (uint32_t i = 0; i < run->count; i++)
+    for (uint32_t i = 0; i < run->window_count; i++)
         if (bits_has(column->present, i))
             dense[i] = column->values[next++];
     column->values = dense;
     return ok();
 }
 
-static struct err read_columns(struct user_month *m, struct user_run *run)
+static void forget_windows(struct user_month *m)
+{
+    for (uint32_t r = 0; r < m->run_count; r++)
+        m->runs[r].window_count = 0;
+    arena_reset(m->columns);
+}
+
+static struct err read_window(struct user_month *m, struct user_run *run)
 {
     const struct part_table *table = run->table;
-    if (run->has_columns)
-        return ok();
-    run->columns = arena_calloc(m->arena, table->section_count, sizeof *run->columns);
+    run->column_count = 0;
+    run->columns = arena_calloc(m->columns, table->section_count, sizeof *run->columns);
     if (!run->columns)
         return no_room();
     for (uint32_t s = table->section; s < table->section + table->section_count; s++) {
@@ -472,8 +484,22 @@ static struct err read_columns(struct user_month *m, struct user_run *run)
             return err;
         run->column_count++;
     }
-    run->has_columns = true;
     return ok();
+}
+
+/* Makes the window hold this row of the run. */
+static struct err move_window(struct user_month *m, struct user_run *run, uint32_t index)
+{
+    if (run->window_count > 0 && index >= run->window && index - run->window < run->window_count)
+        return ok();
+    if (m->columns->used_bytes > WINDOW_BYTES)
+        forget_windows(m);
+    run->window = index / WINDOW * WINDOW;
+    run->window_count = run->count - run->window < WINDOW ? run->count - run->window : WINDOW;
+    struct err err = read_window(m, run);
+    if (err.code)
+        run->window_count = 0;
+    return err;
 }
 
 /* --- showing -------------------------------------------------------------------------------- */
@@ -486,21 +512,22 @@ static struct err show(struct user_month *m, uint32_t number, store_user_visit_f
     int64_t time_ms = m->base_ms + run->times[row->index];
     if (time_ms < m->range->from_ms || time_ms >= m->range->to_ms)
         return ok();
-    struct err err = read_columns(m, run);
+    struct err err = move_window(m, run, row->index);
     if (err.code)
         return err;
+    uint32_t at = row->index - run->window;
     struct store_property *properties =
-        arena_alloc(m->arena, run->column_count * sizeof *properties);
+        arena_alloc(m->columns, run->column_count * sizeof *properties);
     if (!properties)
         return no_room();
     uint32_t count = 0;
     for (uint32_t c = 0; c < run->column_count; c++) {
         const struct user_column *column = &run->columns[c];
-        if (column->present && !bits_has(column->present, row->index))
+        if (column->present && !bits_has(column->present, at))
             continue;
         properties[count++] = (struct store_property){
             .property = column->property,
-            .value = column->values[row->index],
+            .value = column->values[at],
         };
     }
     struct store_user_event event = {
@@ -550,10 +577,12 @@ static struct err show_month(struct user_month *m, store_user_visit_fn *visit, v
 
 static struct err visit_month(const struct month_view *month, const struct user_range *range,
                               struct read_counters *counters, struct arena *arena,
-                              store_user_visit_fn *visit, void *ctx, bool *goes_on_out)
+                              struct arena *columns, store_user_visit_fn *visit, void *ctx,
+                              bool *goes_on_out)
 {
     struct user_month m = {
         .arena = arena,
+        .columns = columns,
         .counters = counters,
         .range = range,
         .base_ms = civil_month_start_ms(month->month),
@@ -580,18 +609,22 @@ struct err user_visit(const struct shard_view *view, const struct user_range *ra
                       store_user_visit_fn *visit, void *ctx)
 {
     struct arena arena;
+    struct arena columns;
     struct err err = ok();
     bool goes_on = true;
     arena_init(&arena, limit->limit_bytes);
+    arena_init(&columns, limit->limit_bytes);
     for (uint32_t i = 0; i < view->month_count && goes_on && !err.code; i++) {
         const struct month_view *month =
             view->months[range->is_backwards ? view->month_count - 1 - i : i];
         if (civil_month_start_ms(month->month) >= range->to_ms ||
             civil_month_start_ms(month->month + 1) <= range->from_ms)
             continue;
-        err = visit_month(month, range, counters, &arena, visit, ctx, &goes_on);
+        err = visit_month(month, range, counters, &arena, &columns, visit, ctx, &goes_on);
         arena_reset(&arena);
+        arena_reset(&columns);
     }
+    arena_done(&columns);
     arena_done(&arena);
     return err;
 }

@@ -336,6 +336,59 @@ static void a_time_range_of_a_timeline_is_half_open(void **state)
     snapshot->ops->snapshot_free(snapshot);
 }
 
+struct walk {
+    uint64_t seq;
+    uint32_t count;
+    uint32_t stop;
+    bool is_backwards;
+};
+
+static bool follow(void *ctx, const struct store_user_event *event)
+{
+    struct walk *walk = ctx;
+    assert_true(walk->is_backwards ? event->seq == walk->seq - 1 : event->seq == walk->seq + 1);
+    walk->seq = event->seq;
+    assert_int_equal(event->property_count, 1 + event->seq % 2);
+    assert_true(event->properties[0].value.integer == (int64_t)event->seq * 3);
+    if (event->seq % 2) {
+        char wanted[40];
+        (void)snprintf(wanted, sizeof wanted, "text of %llu", (unsigned long long)event->seq);
+        assert_true(bytes_equal(event->properties[1].value.string, bytes_from(wanted)));
+    }
+    return ++walk->count < walk->stop;
+}
+
+static void a_user_with_very_many_events_is_read_in_both_directions(void **state)
+{
+    struct fixture *fx = *state;
+    char text[40];
+    for (uint32_t i = 0; i < 20000; i++) {
+        (void)snprintf(text, sizeof text, "text of %u", i + 1);
+        struct store_property properties[2] = {
+            { PRICE, value_int((int64_t)(i + 1) * 3) },
+            { CITY, value_string(bytes_from(text)) },
+        };
+        struct store_event event = { .user = 4,
+                                     .event = i % 3,
+                                     .time_ms = JANUARY + i,
+                                     .seq = ++fx->seq,
+                                     .properties = properties,
+                                     .property_count = 1 + fx->seq % 2 };
+        must(fx->store->ops->append(fx->store, &event, 1));
+    }
+    settle(fx);
+    struct store_snapshot *snapshot = snap(fx);
+    struct walk there = { .stop = UINT32_MAX };
+    must(snapshot->ops->user_events(snapshot, 4, TIME_MS_MIN, TIME_MS_MAX, false, &fx->arena,
+                                    follow, &there));
+    assert_int_equal(there.count, 20000);
+    struct walk back = { .seq = 20001, .stop = 5000, .is_backwards = true };
+    must(snapshot->ops->user_events(snapshot, 4, TIME_MS_MIN, TIME_MS_MAX, true, &fx->arena, follow,
+                                    &back));
+    assert_int_equal(back.count, 5000);
+    snapshot->ops->snapshot_free(snapshot);
+}
+
 static void day_counts_are_those_of_the_stores_zone(void **state)
 {
     struct fixture *fx = *state;
@@ -682,6 +735,7 @@ int main(void)
         promise(an_erased_users_rows_leave_the_files),
         promise(items_follow_their_event_in_either_direction),
         promise(a_time_range_of_a_timeline_is_half_open),
+        promise(a_user_with_very_many_events_is_read_in_both_directions),
         promise(day_counts_are_those_of_the_stores_zone),
         promise(months_name_what_holds_events_in_the_range),
         promise(a_number_out_of_range_is_refused_and_changes_nothing),
