@@ -3,6 +3,7 @@
 
 The suites, in this order:
   c         Meson's: unit, model, crash, fuzz, and the checks of the tree
+  clang     the product builds with clang too, without a warning
   web       the dashboard's own (Vitest, type check)
   node      tests/{model,scenario,browser}: against the real binary, with outside oracles
 
@@ -87,6 +88,15 @@ def suite_c(count):
         count.add(0, 1)
 
 
+def suite_clang(count):
+    build = ROOT / "build-clang"
+    clang = {"CC": "clang-14", "CXX": "clang++-14"}
+    if not (build / "build.ninja").exists():
+        must(["meson", "setup", str(build), "-Dtests=false", "-Doptimization=1"], env=clang)
+    status, _ = run(["ninja", "-C", str(build), "-k", "0"])
+    count.add(int(status == 0), int(status != 0))
+
+
 def suite_web(count):
     web = ROOT / "web"
     if not (web / "node_modules" / ".package-lock.json").exists():
@@ -124,7 +134,7 @@ def suite_node(count):
     count.add(found["pass"], failed)
 
 
-SUITES = {"c": suite_c, "web": suite_web, "node": suite_node}
+SUITES = {"c": suite_c, "clang": suite_clang, "web": suite_web, "node": suite_node}
 
 
 def main(names):

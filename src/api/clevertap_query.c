@@ -95,7 +95,7 @@ bool ct_take_base(struct call *call, const struct catalog *catalog, struct json_
     struct json_value to;
     *out = (struct ct_base){ .is_any = false };
     bool has_name = json_find(body, BYTES("event_name"), &name);
-    bool has_dates = json_find(body, BYTES("from"), &from) & json_find(body, BYTES("to"), &to);
+    bool has_dates = json_find(body, BYTES("from"), &from) && json_find(body, BYTES("to"), &to);
     if (!has_name && !has_dates && !needs_base) {
         out->is_any = true;
         return true;

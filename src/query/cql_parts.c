@@ -167,9 +167,13 @@ bool cql_unit(struct cql *p, enum calendar_unit *out)
 
 static bool when_is_here(struct cql *p)
 {
-    return cql_at(p, TOKEN_STRING, "a 'date'") | cql_at(p, TOKEN_INT, "a number of days ago") |
-           cql_at_word(p, "NOW") | cql_at_word(p, "TODAY") | cql_at_word(p, "YESTERDAY") |
-           cql_at_word(p, "START");
+    static const char *const WORDS[] = { "NOW", "TODAY", "YESTERDAY", "START" };
+    /* All are asked: an error names each that might have been here. */
+    bool is_here = cql_at(p, TOKEN_STRING, "a 'date'");
+    is_here = cql_at(p, TOKEN_INT, "a number of days ago") || is_here;
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        is_here = cql_at_word(p, WORDS[i]) || is_here;
+    return is_here;
 }
 
 bool cql_when(struct cql *p, struct when *out)
