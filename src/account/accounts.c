@@ -468,6 +468,11 @@ struct err account_project_create(struct accounts *accounts, const struct accoun
     return err;
 }
 
+static bool is_text(const char *text, size_t size, struct bytes wanted)
+{
+    return bytes_equal(bytes_of(text, strnlen(text, size)), wanted);
+}
+
 struct err account_project_find(struct accounts *accounts, struct bytes id_or_name,
                                 struct account_project *out)
 {
@@ -476,12 +481,12 @@ struct err account_project_find(struct accounts *accounts, struct bytes id_or_na
     rwlock_read(&accounts->lock);
     for (size_t i = 0; i < accounts->projects.count; i++) {
         const struct account_project *project = accounts->projects.items[i];
-        if (bytes_equal(bytes_from(project->id), id_or_name)) {
+        if (is_text(project->id, sizeof project->id, id_or_name)) {
             found = project;
             named = 1;
             break;
         }
-        if (bytes_equal(bytes_from(project->name), id_or_name)) {
+        if (is_text(project->name, sizeof project->name, id_or_name)) {
             found = project;
             named++;
         }

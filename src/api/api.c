@@ -380,7 +380,7 @@ struct err api_new(const struct api_config *config, struct api **out)
     if (!err.code)
         err = http_router_new(api_routes, sizeof api_routes[0], api_route_count, &api->router);
     if (!err.code)
-        err = live_new(api, &api->live);
+        err = api_live_new(api, &api->live);
     for (unsigned i = 0; i < api->config.workers && !err.code; i++) {
         struct worker *worker = &api->workers[i];
         worker->api = api;
@@ -442,7 +442,7 @@ void api_free(struct api *api)
         thread_join(&api->workers[i].thread);
         json_parser_free(api->workers[i].parser);
     }
-    live_free(api->live);
+    api_live_free(api->live);
     http_router_free(api->router);
     free_kits(api);
     limits_done(api);

@@ -247,13 +247,13 @@ struct event_count {
 MUST_CHECK struct err count_events(const struct project_snapshot *snapshot, uint32_t user,
                                    struct arena *arena, struct event_count **counts_out,
                                    uint32_t *count_out);
-void put_event_properties(struct jsonw *w, const struct catalog *catalog,
-                          const struct store_user_event *event);
+void api_put_properties(struct jsonw *w, const struct catalog *catalog,
+                        const struct store_user_event *event);
 
 /* --- live (live.c) --------------------------------------------------------------------------------------- */
 
-MUST_CHECK struct err live_new(struct api *api, struct live **out);
-void live_free(struct live *live);
+MUST_CHECK struct err api_live_new(struct api *api, struct live **out);
+void api_live_free(struct live *live);
 
 /* --- handlers --------------------------------------------------------------------------------------------- */
 

@@ -607,7 +607,7 @@ static void put_item(struct event_page *e, const struct store_user_event *event)
         e->has_items = true;
     }
     jsonw_object(w);
-    put_event_properties(w, e->page->snapshot.source.catalog, event);
+    api_put_properties(w, e->page->snapshot.source.catalog, event);
     jsonw_end_object(w);
 }
 
@@ -658,7 +658,7 @@ static bool visit_event(void *ctx, const struct store_user_event *event)
     jsonw_int(w, local_number(page->call, event->time_ms));
     jsonw_key(w, "event_props");
     jsonw_object(w);
-    put_event_properties(w, catalog, event);
+    api_put_properties(w, catalog, event);
     return !page->body.is_failed;
 }
 

@@ -142,7 +142,7 @@ static void *live_run(void *ctx)
     return NULL;
 }
 
-struct err live_new(struct api *api, struct live **out)
+struct err api_live_new(struct api *api, struct live **out)
 {
     struct live *live = calloc(1, sizeof *live);
     if (!live)
@@ -161,7 +161,7 @@ struct err live_new(struct api *api, struct live **out)
     return ok();
 }
 
-void live_free(struct live *live)
+void api_live_free(struct live *live)
 {
     if (!live)
         return;

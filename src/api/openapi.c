@@ -89,44 +89,45 @@ static const struct {
             ",\"explain\":" FLAG,
             "") },
     { "Answer", NULL,
-      THING("\"report\":" TEXT ",\"columns\":" LIST(THING(
-                "\"name\":" TEXT ",\"type\":" TEXT,
-                "\"name\",\"type\"")) ",\"rows\":" LIST(LIST(ANY)) ",\"meta\":" THING("\"position\""
-                                                                                      ":" NUMBER
-                                                                                      ",\"rows_"
-                                                                                      "read\""
-                                                                                      ":" NUMBER
-                                                                                      ",\"bytes_"
-                                                                                      "read\""
-                                                                                      ":" NUMBER
-                                                                                      ",\"elapsed_"
-                                                                                      "ms\":{"
-                                                                                      "\"type\":"
-                                                                                      "\"number\"},"
-                                                                                      "\"time_"
-                                                                                      "zone\":" TEXT
-                                                                                      ",\"open\""
-                                                                                      ":" FLAG
-                                                                                      ",\"warnings"
-                                                                                      "\":" LIST(
-                                                                                          TEXT),
-                                                                                      "\"position\""
-                                                                                      ",\"rows_"
-                                                                                      "read\","
-                                                                                      "\"bytes_"
-                                                                                      "read\","
-                                                                                      "\"elapsed_"
-                                                                                      "ms\",\"time_"
-                                                                                      "zone\","
-                                                                                      "\"open\","
-                                                                                      "\"warnings"
-                                                                                      "\"") ",\"cql"
-                                                                                            "\""
-                                                                                            ":" TEXT
-                                                                                            ",\"que"
-                                                                                            "ry\""
-                                                                                            ":" OBJECT,
-            "\"report\",\"columns\",\"rows\",\"meta\",\"cql\",\"query\"") },
+      THING(
+          "\"report\":" TEXT ",\"columns\":" LIST(THING(
+              "\"name\":" TEXT ",\"type\":" TEXT,
+              "\"name\",\"type\"")) ",\"rows\":" LIST(LIST(ANY)) ",\"meta\":" THING("\"position\""
+                                                                                    ":" NUMBER
+                                                                                    ",\"rows_"
+                                                                                    "read\""
+                                                                                    ":" NUMBER
+                                                                                    ",\"bytes_"
+                                                                                    "read\""
+                                                                                    ":" NUMBER
+                                                                                    ",\"elapsed_"
+                                                                                    "ms\":{"
+                                                                                    "\"type\":"
+                                                                                    "\"number\"},"
+                                                                                    "\"time_"
+                                                                                    "zone\":" TEXT
+                                                                                    ",\"open\""
+                                                                                    ":" FLAG
+                                                                                    ",\"warnings"
+                                                                                    "\":" LIST(
+                                                                                        TEXT),
+                                                                                    "\"position\""
+                                                                                    ",\"rows_"
+                                                                                    "read\","
+                                                                                    "\"bytes_"
+                                                                                    "read\","
+                                                                                    "\"elapsed_"
+                                                                                    "ms\",\"time_"
+                                                                                    "zone\","
+                                                                                    "\"open\","
+                                                                                    "\"warnings"
+                                                                                    "\"") ",\"cql"
+                                                                                          "\""
+                                                                                          ":" TEXT
+                                                                                          ",\"que"
+                                                                                          "ry\""
+                                                                                          ":" OBJECT,
+          "\"report\",\"columns\",\"rows\",\"meta\",\"cql\",\"query\"") },
     { "Plan", NULL, THING("\"plan\":" LIST(OBJECT), "\"plan\"") },
     { "Forms", NULL, THING("\"cql\":" TEXT ",\"query\":" OBJECT, "\"cql\",\"query\"") },
     { "Property", NULL,
@@ -152,17 +153,16 @@ static const struct {
                                   "\"last_seen\",\"events\"")) ",\"next_cursor\":" MAYBE("string"),
           "\"users\",\"next_cursor\"") },
     { "User", NULL,
-      THING(
-          "\"id\":" NUMBER ",\"identity\":" TEXT ",\"identities\":" LIST(
-              THING("\"kind\":" TEXT ",\"value\":" TEXT,
-                    "\"kind\",\"value\"")) ",\"properties\":" OBJECT ",\"first_seen\":" MAYBE_TIME
-                                           ",\"last_seen\":" MAYBE_TIME ",\"events\":" LIST(
-                                               THING("\"name\":" TEXT ",\"count\":" NUMBER
-                                                     ",\"first_seen\":" TIME ",\"last_seen\":" TIME,
-                                                     "\"name\",\"count\",\"first_seen\",\"last_"
-                                                     "seen\"")) ",\"merged_from\":" LIST(NUMBER),
-          "\"id\",\"identity\",\"identities\",\"properties\",\"first_seen\",\"last_seen\","
-          "\"events\",\"merged_from\"") },
+      THING("\"id\":" NUMBER ",\"identity\":" TEXT ",\"identities\":" LIST(
+                THING("\"kind\":" TEXT ",\"value\":" TEXT,
+                      "\"kind\",\"value\"")) ",\"properties\":" OBJECT ",\"first_seen\":" MAYBE_TIME
+                                             ",\"last_seen\":" MAYBE_TIME ",\"events\":" LIST(THING(
+                                                 "\"name\":" TEXT ",\"count\":" NUMBER
+                                                 ",\"first_seen\":" TIME ",\"last_seen\":" TIME,
+                                                 "\"name\",\"count\",\"first_seen\",\"last_"
+                                                 "seen\"")) ",\"merged_from\":" LIST(NUMBER),
+            "\"id\",\"identity\",\"identities\",\"properties\",\"first_seen\",\"last_seen\","
+            "\"events\",\"merged_from\"") },
     { "Timeline", NULL,
       THING("\"events\":" LIST(THING(
                 "\"time\":" TIME ",\"event\":" TEXT ",\"properties\":" OBJECT ",\"seq\":" NUMBER,

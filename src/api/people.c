@@ -440,8 +440,8 @@ void handle_user(struct call *call)
 
 /* --- the timeline ------------------------------------------------------------------------------------ */
 
-void put_event_properties(struct jsonw *w, const struct catalog *catalog,
-                          const struct store_user_event *event)
+void api_put_properties(struct jsonw *w, const struct catalog *catalog,
+                        const struct store_user_event *event)
 {
     for (uint32_t i = 0; i < event->property_count; i++) {
         jsonw_key_bytes(w, catalog_property_name(catalog, event->properties[i].property));
@@ -489,7 +489,7 @@ static void put_item(struct timeline *t, const struct store_user_event *event)
         t->has_items = true;
     }
     jsonw_object(w);
-    put_event_properties(w, t->page->snapshot.source.catalog, event);
+    api_put_properties(w, t->page->snapshot.source.catalog, event);
     jsonw_end_object(w);
 }
 
@@ -522,7 +522,7 @@ static bool put_event(void *ctx, const struct store_user_event *event)
     jsonw_string(w, catalog_event_name(catalog, event->event));
     jsonw_key(w, "properties");
     jsonw_object(w);
-    put_event_properties(w, catalog, event);
+    api_put_properties(w, catalog, event);
     return !t->page->body.is_failed;
 }
 

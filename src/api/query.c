@@ -419,12 +419,18 @@ static uint64_t *count_texts(const struct profile_view *view, uint32_t property)
     uint32_t texts = profile_text_count(view);
     uint64_t *counts = calloc((size_t)texts + 1, sizeof *counts);
     uint32_t users = profile_view_users(view);
+    struct profile_chunk_room *room = malloc(sizeof *room);
+    if (!room) {
+        free(counts);
+        return NULL;
+    }
     for (uint32_t first = 0; counts && first < users; first += PROFILE_CHUNK) {
-        struct profile_chunk chunk = profile_chunk(view, property, first);
+        struct profile_chunk chunk = profile_chunk(view, property, first, room);
         for (uint32_t i = 0; chunk.types && i < PROFILE_CHUNK; i++)
             if (chunk.types[i] == VALUE_STRING && chunk.values[i] < texts)
                 counts[chunk.values[i]]++;
     }
+    free(room);
     return counts;
 }
 

@@ -153,6 +153,21 @@ void http_router_free(struct http_router *router);
 int http_route_find(const struct http_router *router, struct http_request *request,
                     uint32_t *allowed_out);
 
+/* --- asking another server ------------------------------------------------------------------ */
+
+struct http_call {
+    const char *server; /* "http://127.0.0.1:8080" */
+    enum http_method method;
+    const char *path;          /* with its query, encoded */
+    const char *authorization; /* may be NULL, as the next two */
+    const char *accept;
+    const char *type;
+    struct bytes body;
+    size_t answer_max;
+};
+/* Appends the answer's body. ERR_INVALID: not an address; ERR_MISSING: no such host; ERR_OS. */
+MUST_CHECK struct err http_call(const struct http_call *call, int *status_out, struct buf *body);
+
 /* --- files of the dashboard -------------------------------------------------------------- */
 
 struct http_asset {

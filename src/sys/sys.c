@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
@@ -136,6 +137,17 @@ void sys_stop(void)
 bool sys_is_terminal(int fd)
 {
     return isatty(fd) == 1;
+}
+
+void sys_program_dir(char *to, size_t size)
+{
+    ssize_t len = readlink("/proc/self/exe", to, size);
+    /* A name that fills the room may have been cut. */
+    char *slash = len > 0 && (size_t)len < size ? memrchr(to, '/', (size_t)len) : NULL;
+    if (slash && slash > to)
+        *slash = 0;
+    else
+        (void)snprintf(to, size, "%s", slash ? "/" : ".");
 }
 
 /* One line of at most size - 1 bytes. False: none, or it's longer. */

@@ -30,6 +30,8 @@ int sys_signals_wait(void);
 void sys_stop(void);
 
 bool sys_is_terminal(int fd);
+/* The folder that this program's file lies in; "." when it can't be told. */
+void sys_program_dir(char *to, size_t size);
 /* A password from the terminal without echo, without its newline. False: none. */
 bool sys_read_password(const char *prompt, char *to, size_t size);
 

@@ -1,0 +1,119 @@
+/* check.c - kolam check: everything a folder holds, read and verified. */
+#include "cli/cli_internal.h"
+
+#include <stdio.h>
+
+struct checking {
+    const char *project;
+    uint64_t damages;
+};
+
+static void on_damage(void *ctx, const char *file, uint64_t offset, const char *what)
+{
+    struct checking *checking = ctx;
+    checking->damages++;
+    printf("damaged: projects/%s/%s at %llu: %s\n", checking->project, file,
+           (unsigned long long)offset, what);
+}
+
+/* Before anything else opens it: the files as they lie there. */
+static int check_store(struct disk *disk, const char *project, bool is_deep, uint64_t *damages)
+{
+    struct checking checking = { .project = project };
+    char dir[100];
+    char manifest[120];
+    uint64_t events = 0;
+    bool exists = false;
+    (void)snprintf(dir, sizeof dir, "projects/%s", project);
+    (void)snprintf(manifest, sizeof manifest, "%s/MANIFEST", dir);
+    struct err err = disk_exists(disk, manifest, &exists);
+    if (!err.code && exists)
+        err = store_check_files(disk, dir, is_deep, on_damage, &checking, &events);
+    if (err.code && !checking.damages) {
+        if (err.code != ERR_CORRUPT)
+            return cli_say_err(err, dir);
+        on_damage(&checking, "MANIFEST", 0, err.what);
+    }
+    *damages += checking.damages;
+    printf("%s: projects/%s: %llu events in files\n", checking.damages ? "DAMAGED" : "good",
+           project, (unsigned long long)events);
+    return CLI_DONE;
+}
+
+static int check_stores(struct disk *disk, bool is_deep, uint64_t *damages)
+{
+    struct buf names;
+    size_t count = 0;
+    int status = CLI_DONE;
+    bool exists = false;
+    buf_init(&names, 16 << 20);
+    struct err err = disk_exists(disk, "projects", &exists);
+    if (!err.code && exists)
+        err = disk_list(disk, "projects", &names, &count);
+    if (err.code)
+        status = cli_say_err(err, "projects");
+    const char *name = (const char *)names.ptr;
+    for (size_t i = 0; i < count && status == CLI_DONE; i++, name += strlen(name) + 1)
+        status = check_store(disk, name, is_deep, damages);
+    buf_done(&names);
+    return status;
+}
+
+/* Then as a server would open it: the log is replayed, the checkpoint read. */
+static int check_opening(const struct cli *cli, uint64_t *damages)
+{
+    struct cli_folder folder;
+    struct account_project facts;
+    int status = cli_folder_open(cli, false, &folder);
+    if (status != CLI_DONE)
+        return status;
+    struct err err = accounts_check(folder.accounts);
+    printf("%s: control.db and the audit log\n", err.code ? "DAMAGED" : "good");
+    *damages += err.code != ERR_NONE;
+    for (size_t n = 0; account_project_at(folder.accounts, n, &facts); n++) {
+        struct project *project;
+        struct project_settings settings = { .time_zone = bytes_from(facts.time_zone) };
+        err = engine_project(folder.engine, facts.id, &settings, true, &project);
+        if (err.code) {
+            printf("DAMAGED: projects/%s can't be opened: %s\n", facts.id, err.what);
+            ++*damages;
+            continue;
+        }
+        project_drain(project);
+        struct project_stats stats = project_stats(project);
+        printf("good: projects/%s: log replayed to %llu, %llu events, %llu users\n", facts.id,
+               (unsigned long long)stats.applied, (unsigned long long)stats.events,
+               (unsigned long long)stats.users);
+    }
+    cli_folder_close(&folder);
+    return CLI_DONE;
+}
+
+int command_check(struct cli *cli)
+{
+    struct disk *disk;
+    struct disk_file *lock = NULL;
+    uint64_t damages = 0;
+    const char *path = cli_text(cli, "data");
+    char control[4200];
+    (void)snprintf(control, sizeof control, "%.4000s/control.db", path);
+    FILE *file = fopen(control, "rb");
+    if (!file)
+        return cli_say(CLI_REFUSED, "%s: it isn't a folder of Kolam", path);
+    (void)fclose(file);
+    struct err err = disk_real(path, &disk);
+    if (err.code)
+        return cli_say_err(err, path);
+    err = disk_lock(disk, "LOCK", &lock);
+    int status = err.code ? cli_say_err(err, path) : CLI_DONE;
+    if (status == CLI_DONE)
+        status = check_stores(disk, cli_flag(cli, "deep"), &damages);
+    disk_unlock(lock);
+    disk_free(disk);
+    if (status == CLI_DONE && !damages)
+        status = check_opening(cli, &damages);
+    if (status != CLI_DONE)
+        return status;
+    printf("%s\n", damages ? "damage was found" : "all is well");
+    return damages ? CLI_NO : CLI_DONE;
+}
