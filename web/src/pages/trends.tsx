@@ -143,7 +143,7 @@ function Builder({ catalog, calendar }: { catalog: Catalog; calendar: Calendar }
             options={units.map((value) => ({ value, label: `By ${value}` }))}
             onChange={(next) => set({ unit: next })}
           />
-          <Choice
+          {dates.hours ? null : <Choice
             label="Compare"
             value={state.compare ?? 'none'}
             options={[
@@ -155,7 +155,7 @@ function Builder({ catalog, calendar }: { catalog: Catalog; calendar: Calendar }
               const { compare: _, ...rest } = state;
               setState(value === 'none' ? rest : { ...rest, compare: value });
             }}
-          />
+          />}
           <span className="grow" />
           <Segmented label="Kind of chart" value={state.chart ?? 'line'} options={charts} onChange={(chart) => set({ chart })} />
         </>

@@ -26,6 +26,7 @@ export function pictureOf(answer: Answer): Picture | null {
   if (answer.rows.length === 0) return null;
   if (answer.report === 'funnel') return { kind: 'funnel' };
   if (answer.report === 'retention') return { kind: 'retention' };
+  if (answer.report === 'segment' && answer.rows.length === 1) return { kind: 'figures' };
   if (answer.report !== 'select' && answer.report !== 'trend' && answer.report !== 'trends') return null;
   const tree = answer.query as { group_by?: Key[] } | undefined;
   const groups = tree?.group_by?.map(keyName) ?? answer.columns.filter((column, index) => isTimeUnit(column.name) || !isNumeric(answer, index)).map((column) => column.name);
