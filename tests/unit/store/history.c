@@ -91,6 +91,8 @@ static void random_event(struct history *history, struct operation *operation)
 {
     struct rng *rng = &history->rng;
     uint32_t user = (uint32_t)rng_below(rng, history->users);
+    if (history->is_focused)
+        user = history->focus;
     while (history->is_dead[user])
         user = (user + 1) % history->users;
     uint32_t items = rng_below(rng, 5) == 0 ? (uint32_t)rng_below(rng, 4) : 0;

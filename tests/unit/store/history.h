@@ -14,7 +14,7 @@
 enum {
     HISTORY_PROPERTIES = 5,
     HISTORY_TYPES = 4,
-    HISTORY_USERS = 23,
+    HISTORY_USERS = 61,
 };
 
 enum operation_kind { OPERATION_EVENT, OPERATION_MERGE, OPERATION_MASK };
@@ -39,6 +39,8 @@ struct history {
     int64_t from_ms; /* times are drawn from here … */
     int64_t span_ms;
     bool is_dead[HISTORY_USERS]; /* as of the last operation made: nothing happens to them */
+    bool is_focused; /* events are one user's: what they touch may then become a patch */
+    uint32_t focus;
 };
 
 void history_init(struct history *history, uint64_t seed);

@@ -27,6 +27,7 @@ struct world {
     struct store_snapshot *old; /* taken some steps ago, at `old_applied` */
     uint32_t old_applied;
     uint64_t folds;
+    uint64_t patches; /* seen after maintaining */
 };
 
 static void must(struct err err)
@@ -103,6 +104,7 @@ static void maintain(struct world *world, uint32_t steps)
         must(world->store->ops->maintain(world->store, &did_work));
         world->folds += did_work;
     }
+    world->patches += world->store->ops->stats(world->store).patches;
 }
 
 static void see_damage(void *ctx, const char *file, uint64_t offset, const char *what)
@@ -126,7 +128,10 @@ static void reopen(struct world *world)
 static void step(struct world *world)
 {
     struct rng *rng = &world->history.rng;
-    uint64_t grows = rng_below(rng, 2) ? rng_below(rng, 120) : rng_below(rng, 5);
+    world->history.is_focused = rng_below(rng, 3) == 0;
+    world->history.focus = (uint32_t)rng_below(rng, world->history.users);
+    uint64_t grows =
+        rng_below(rng, 2) && !world->history.is_focused ? rng_below(rng, 120) : rng_below(rng, 5);
     for (uint64_t i = 0; i < grows; i++)
         history_grow(&world->history);
     uint32_t from = world->applied;
@@ -134,8 +139,11 @@ static void step(struct world *world)
     must(history_apply(&world->history, world->store, from, world->applied));
     switch (rng_below(rng, 8)) {
     case 0:
+        checkpoint(world);
+        break;
     case 1:
         checkpoint(world);
+        maintain(world, 30);
         break;
     case 2:
     case 3:
@@ -157,7 +165,7 @@ static void step(struct world *world)
         check_now(world);
 }
 
-static void run_history(uint64_t seed, uint64_t *folds, uint64_t *operations)
+static void run_history(uint64_t seed, uint64_t *folds, uint64_t *patches, uint64_t *operations)
 {
     struct world world = { 0 };
     must(disk_sim_new(&world.sim));
@@ -180,6 +188,7 @@ static void run_history(uint64_t seed, uint64_t *folds, uint64_t *operations)
     maintain(&world, 1000);
     check_now(&world);
     *folds += world.folds;
+    *patches += world.patches;
     *operations += world.history.count;
     if (world.old)
         world.old->ops->snapshot_free(world.old);
@@ -193,16 +202,18 @@ static void every_physical_state_answers_as_the_model_does(void **state)
 {
     (void)state;
     uint64_t folds = 0;
+    uint64_t patches = 0;
     uint64_t operations = 0;
     const char *only = getenv("STORE_SEED");
     uint64_t first = only ? strtoull(only, NULL, 10) : 1;
     for (uint64_t seed = first; seed < first + (only ? 1 : HISTORIES); seed++) {
         print_message("history %llu\n", (unsigned long long)seed);
-        run_history(seed, &folds, &operations);
+        run_history(seed, &folds, &patches, &operations);
     }
-    print_message("%d histories, %llu operations, %llu steps of compaction\n", HISTORIES,
-                  (unsigned long long)operations, (unsigned long long)folds);
-    assert_true(folds > 0);
+    print_message("%d histories, %llu operations, %llu steps of compaction, %llu patches\n",
+                  HISTORIES, (unsigned long long)operations, (unsigned long long)folds,
+                  (unsigned long long)patches);
+    assert_true(folds > 0 && patches > 0);
 }
 
 int main(void)

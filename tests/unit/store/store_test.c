@@ -656,13 +656,22 @@ static void late_events_of_a_few_users_become_a_patch_and_many_are_folded(void *
     assert_int_equal(stats.parts, 3);
     assert_int_equal(count_now(fx, VIEWED), 4001);
     assert_int_equal(timeline(fx, 6, false).count, 9);
+    /* A second patch takes in the first. */
+    add(fx, 8, VIEWED, JANUARY + 3);
+    settle(fx);
+    stats = fx->store->ops->stats(fx->store);
+    assert_int_equal(stats.patches, 1);
+    assert_int_equal(stats.parts, 3);
+    assert_int_equal(count_now(fx, VIEWED), 4002);
+    assert_int_equal(timeline(fx, 6, false).count, 9);
+    assert_int_equal(timeline(fx, 8, false).count, 9);
     for (uint32_t i = 0; i < 200; i++)
         add(fx, i * 2, CHARGED, JANUARY + 3);
     settle(fx);
     stats = fx->store->ops->stats(fx->store);
     assert_int_equal(stats.patches, 0);
     assert_int_equal(stats.parts, 2);
-    assert_int_equal(count_now(fx, VIEWED), 4001);
+    assert_int_equal(count_now(fx, VIEWED), 4002);
     assert_int_equal(count_now(fx, CHARGED), 200);
 }
 
