@@ -114,6 +114,21 @@ MUST_CHECK struct err exec_step(struct exec *exec, const struct step *step, stru
 MUST_CHECK struct err exec_filter_events(struct exec *exec, const struct filter *filter,
                                          struct exec_step *out);
 
+/* One event on its own, with its items. */
+struct exec_event_row {
+    uint32_t event;
+    uint32_t user;
+    int64_t time_ms;
+    uint64_t seq;
+    const struct store_property *properties;
+    uint32_t property_count;
+    const struct exec_event_row *items;
+    uint32_t item_count;
+};
+MUST_CHECK struct err exec_filter_row(struct exec *exec, const struct filter *filter,
+                                      const struct exec_event_row *row, struct arena *scratch,
+                                      bool *out);
+
 /* A bit for each user number that the condition on profiles holds for; of the exec's arena. */
 MUST_CHECK struct err exec_match_profiles(struct exec *exec, const struct compare *compare,
                                           uint64_t **users_out);
@@ -185,10 +200,12 @@ MUST_CHECK struct err values_new(struct arena *arena, size_t limit_bytes, struct
 void values_free(struct values *values);
 MUST_CHECK struct err values_put(struct values *values, const struct value *value,
                                  uint32_t *number_out);
+/* False: not there. */
+bool values_find(const struct values *values, const struct value *value, uint32_t *number_out);
 struct value values_get(const struct values *values, uint32_t number); /* lives as long as values */
 uint32_t values_count(const struct values *values);
 
-/* For rows: absent last, else booleans, numbers, times, texts, lists; each ascending. */
+/* For rows: absent last (then `other`), else booleans, numbers, times, texts, lists; each ascending. */
 int value_order(const struct value *a, const struct value *b);
 
 /* A key, resolved. */

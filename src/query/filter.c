@@ -659,6 +659,107 @@ struct err exec_slice_select(struct exec_task *task, struct exec_slice *slice,
     return ok();
 }
 
+/* --- one event ------------------------------------------------------------------------------------------- */
+
+static bool list_value_matches(const struct matcher *matcher, struct pattern *pattern,
+                               const struct value *value)
+{
+    for (uint32_t i = 0; i < value->count; i++)
+        if (matcher_text(matcher, pattern, value->items[i]))
+            return true;
+    return false;
+}
+
+/* Before inversion. */
+static bool value_matches(const struct matcher *matcher, struct pattern *pattern,
+                          const struct value *value)
+{
+    switch (value->type) {
+    case VALUE_BOOL:
+        return matcher->matches_bool[value->boolean];
+    case VALUE_INT:
+        return matcher_int(matcher, value->integer);
+    case VALUE_REAL:
+        return matcher_real(matcher, value->real);
+    case VALUE_TIME:
+        return matcher_time(matcher, value->time_ms);
+    case VALUE_STRING:
+        return matcher_text(matcher, pattern, value->string);
+    case VALUE_LIST:
+        return matcher->has_text && list_value_matches(matcher, pattern, value);
+    case VALUE_NULL:
+    case VALUE_TYPES:
+        break;
+    }
+    return false;
+}
+
+static bool row_has_match(const struct filter *filter, struct pattern *pattern,
+                          const struct exec_event_row *row)
+{
+    const struct matcher *matcher = &filter->matcher;
+    for (uint32_t i = 0; i < row->property_count; i++) {
+        if (row->properties[i].property != filter->property.property)
+            continue;
+        return matcher->op == OP_EXISTS ||
+               value_matches(matcher, pattern, &row->properties[i].value) != matcher->is_inverted;
+    }
+    return false;
+}
+
+static struct err property_of_row(const struct filter *filter, const struct exec_event_row *row,
+                                  struct arena *scratch, bool *out)
+{
+    struct pattern *pattern;
+    struct err err = matcher_pattern(&filter->matcher, scratch, &pattern);
+
+    *out = false;
+    if (err.code)
+        return err;
+    if (!filter->property.is_item) {
+        *out = row_has_match(filter, pattern, row);
+        return ok();
+    }
+    for (uint32_t i = 0; i < row->item_count && !*out; i++)
+        *out = row_has_match(filter, pattern, &row->items[i]);
+    return ok();
+}
+
+struct err exec_filter_row(struct exec *exec, const struct filter *filter,
+                           const struct exec_event_row *row, struct arena *scratch, bool *out)
+{
+    enum tri tri = filter ? tri_of(filter, row->event) : TRI_TRUE;
+    struct err err = ok();
+
+    *out = tri == TRI_TRUE;
+    if (tri != TRI_MAYBE)
+        return ok();
+    switch (filter->kind) {
+    case FILTER_ALL:
+    case FILTER_ANY:
+        *out = filter->kind == FILTER_ALL;
+        for (uint32_t i = 0; i < filter->child_count && !err.code; i++) {
+            bool child;
+            err = exec_filter_row(exec, filter->children[i], row, scratch, &child);
+            *out = filter->kind == FILTER_ALL ? *out && child : *out || child;
+        }
+        break;
+    case FILTER_NOT:
+        err = exec_filter_row(exec, filter->children[0], row, scratch, out);
+        *out = !*out;
+        break;
+    case FILTER_USERS:
+        *out = row->user < exec->users && bits_has(filter->users, row->user);
+        break;
+    case FILTER_PROPERTY:
+        return property_of_row(filter, row, scratch, out);
+    case FILTER_EVENT:
+    case FILTER_NEVER:
+        break;
+    }
+    return err;
+}
+
 /* --- profiles --------------------------------------------------------------------------------------------- */
 
 enum { TEXT_UNKNOWN, TEXT_NO, TEXT_YES };

@@ -171,8 +171,9 @@ struct err cell_value(struct exec *exec, struct table *table, const struct value
     *out = (struct table_cell){ .kind = CELL_NULL };
     switch (value->type) {
     case VALUE_NULL:
-    case VALUE_TYPES:
         break;
+    case VALUE_TYPES:
+        return cell_text(table, BYTES("(other)"), out);
     case VALUE_BOOL:
         *out = (struct table_cell){ .kind = CELL_BOOL, .boolean = value->boolean };
         break;

@@ -102,8 +102,8 @@ static size_t put_key(const struct value *value, uint8_t *to)
         }
         return len;
     }
-    case VALUE_TYPES:
-        break;
+    case VALUE_TYPES: /* `other` */
+        return 1;
     }
     return 0;
 }
@@ -168,6 +168,21 @@ struct err values_put(struct values *values, const struct value *value, uint32_t
     return err;
 }
 
+bool values_find(const struct values *values, const struct value *value, uint32_t *number_out)
+{
+    struct value own = normal(value);
+    uint8_t small[256];
+    size_t size = key_size(&own);
+    uint8_t *key = size <= sizeof small ? small : malloc(size);
+    if (!key)
+        return false;
+    size = put_key(&own, key);
+    bool is_there = intern_find(values->numbers, bytes_of(key, size), number_out);
+    if (key != small)
+        free(key);
+    return is_there;
+}
+
 struct value values_get(const struct values *values, uint32_t number)
 {
     return values->known[number];
@@ -182,7 +197,7 @@ uint32_t values_count(const struct values *values)
 
 static int rank(enum value_type type)
 {
-    static const int RANKS[] = { 9, 0, 1, 1, 3, 2, 4 };
+    static const int RANKS[] = { 5, 0, 1, 1, 3, 2, 4, 6 };
     return RANKS[type];
 }
 
