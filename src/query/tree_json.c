@@ -500,8 +500,9 @@ static bool read_compare(struct input *in, const struct at *at, struct json_valu
     if (!place_of(in, &value_at, &out->values_at))
         return false;
     bool has_value = has(json, "value", &member);
-    if (out->op == OP_EXISTS)
-        return !has_value || wrong(in, &value_at, "exists has no value");
+    if (out->op == OP_EXISTS) /* builders send whatever stood in their value field */
+        return !has_value || !json_is(member, JSON_FALSE) ||
+               wrong(in, &value_at, "exists has no value: put \"not\" around it");
     return has_value ? read_values(in, &value_at, member, out)
                      : wrong(in, at, "this operator needs a \"value\"");
 }
