@@ -278,7 +278,7 @@ struct ct_page {
     struct arena arena;
     struct ct_base base;
     uint64_t *members;
-    uint32_t users;
+    uint32_t users; /* in the set */
     int64_t batch;
     struct buf body;
     struct jsonw w;
@@ -415,8 +415,12 @@ void handle_ct_profiles(struct call *call)
     }
     bool has_more = false;
     int64_t told = 0;
-    for (uint64_t user = page.cursor.numbers[1]; user < page.users; user++) {
+    uint32_t seen = 0;
+    for (uint64_t user = 0; seen < page.users; user++) {
         if (!is_member(&page, user))
+            continue;
+        seen++;
+        if (user < page.cursor.numbers[1])
             continue;
         if (told == page.batch) {
             page.cursor.numbers[1] = user;
@@ -701,10 +705,15 @@ void handle_ct_events(struct call *call)
     struct arena scratch;
     struct err err = ok();
     arena_init(&scratch, CT_ARENA_MAX);
-    for (uint64_t user = page.cursor.numbers[1]; user < page.users && !e.has_more && !err.code;
-         user++) {
+    uint32_t seen = 0;
+    uint32_t members = page.base.is_unknown ? 0 : page.users;
+    uint64_t first = page.cursor.numbers[1];
+    for (uint64_t user = 0; seen < members && !e.has_more && !err.code; user++) {
+        if (!is_member(&page, user))
+            continue;
+        seen++;
         e.user = (uint32_t)user;
-        if (is_member(&page, user) && !page.base.is_unknown && !atomic_load(&call->gone))
+        if (user >= first && !atomic_load(&call->gone))
             err = put_events_of(&e, &scratch);
     }
     arena_done(&scratch);

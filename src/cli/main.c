@@ -368,6 +368,7 @@ int cli_main(int argc, char **argv, const struct cli_command *more, size_t more_
         printf("kolam " KOLAM_VERSION "\n");
         return CLI_DONE;
     }
+    sys_files_private();
     struct cli cli = { .command = find_command(name, more, more_count) };
     if (!cli.command)
         return cli_say(CLI_USAGE, "there's no command %s: see kolam --help", name);

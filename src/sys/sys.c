@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <termios.h>
 #include <unistd.h>
@@ -133,6 +134,11 @@ void sys_stop(void)
 }
 
 /* --- the terminal ------------------------------------------------------- */
+
+void sys_files_private(void)
+{
+    (void)umask(077);
+}
 
 bool sys_is_terminal(int fd)
 {

@@ -18,6 +18,9 @@ MUST_CHECK struct err sys_zone_load(struct bytes name, struct zone **out);
 /* All zone names of the system, sorted, zero-terminated, one after the other. */
 MUST_CHECK struct err sys_zone_names(struct buf *names, size_t *count_out);
 
+/* Files made from here on are this user's only. */
+void sys_files_private(void);
+
 uint64_t sys_memory_bytes(void);      /* of the machine (or its cgroup) */
 uint64_t sys_memory_used_bytes(void); /* resident, of this process */
 uint64_t sys_memory_peak_bytes(void);
