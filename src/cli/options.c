@@ -19,7 +19,7 @@ const struct option cli_options[] = {
       "that must stay free: below it, writes are refused (507)" },
     { "uploads-max", OPTION_NUMBER, "N", "15", true, "CleverTap uploads of an account at once" },
     { "reads-max", OPTION_NUMBER, "N", "3", true, "CleverTap's other calls of an account at once" },
-    { "ingest-rate", OPTION_NUMBER, "N", "50000", true, "requests a second of one key" },
+    { "ingest-rate", OPTION_NUMBER, "N", "200000", true, "requests a second of one key" },
     { "query-rate", OPTION_NUMBER, "N", "100", true, "requests a second of one key" },
     { "https", OPTION_FLAG, NULL, NULL, true, "clients come through TLS: cookies are Secure" },
     { "stop-wait", OPTION_NUMBER, "SECONDS", "20", true, "for requests at work, when stopping" },
