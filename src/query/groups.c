@@ -159,7 +159,7 @@ static struct err make_group(struct groups *groups, const uint32_t *numbers, uin
 
 struct err groups_put(struct groups *groups, const uint32_t *numbers, uint32_t *group_out)
 {
-    uint32_t node;
+    uint32_t node = 0;
 
     if (groups->key_count == 0) {
         *group_out = 0;

@@ -344,7 +344,7 @@ struct err run_users(struct exec *exec, struct table *table)
 {
     const struct users *users = &exec->query->users;
     struct exec_key *keys = arena_calloc(exec->arena, users->column_count + 1u, sizeof *keys);
-    struct user_row *rows;
+    struct user_row *rows = NULL;
     uint64_t *set;
     uint32_t count;
 

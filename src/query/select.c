@@ -258,9 +258,9 @@ static struct err keyed_item_rows(struct scan *scan)
     struct arena *scratch = scan->task->scratch;
     const uint32_t *columns[TREE_KEYS_MAX] = { 0 };
     uint32_t numbers[TREE_KEYS_MAX];
-    uint32_t *event;
-    uint32_t *item;
-    uint32_t count;
+    uint32_t *event = NULL;
+    uint32_t *item = NULL;
+    uint32_t count = 0;
 
     struct err err = open_items(scan);
     if (!err.code)
