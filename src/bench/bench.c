@@ -7,6 +7,8 @@
  */
 #include "bench/bench.h"
 
+#include "account/account.h"
+#include "db/db.h"
 #include "engine/engine.h"
 #include "query/query.h"
 #include "sys/sys.h"
@@ -252,6 +254,22 @@ static void die_broken(void *ctx, const char *project, struct err err)
     sys_die(STATUS_ENVIRONMENT, "kolam: %s: %s", project, err.what);
 }
 
+/* The id of the project that the folder's accounts know by this name (or id). */
+static struct err find_project(const char *folder, const char *name, struct account_project *out)
+{
+    char path[4200];
+    struct db *db = NULL;
+    struct accounts *accounts = NULL;
+    (void)snprintf(path, sizeof path, "%s/control.db", folder);
+    struct err err = db_open_sqlite(path, &db);
+    if (!err.code)
+        err = accounts_open(db, clock_real(), &accounts);
+    if (!err.code)
+        err = account_project_find(accounts, bytes_from(name), out);
+    accounts_close(accounts);
+    return err;
+}
+
 static struct err ask_all(const struct arguments *arguments, struct disk *disk,
                           struct thread_pool *pool)
 {
@@ -260,11 +278,15 @@ static struct err ask_all(const struct arguments *arguments, struct disk *disk,
     struct engine_config config = {
         .disk = disk, .clock = clock_real(), .pool = pool, .on_broken = die_broken
     };
-    struct project_settings settings = { .time_zone = BYTES("UTC") };
+    struct account_project facts;
     struct err err = engine_open(&config, &engine);
     if (err.code)
         return err;
-    err = engine_project(engine, arguments->project, &settings, false, &project);
+    err = find_project(arguments->data, arguments->project, &facts);
+    if (!err.code) {
+        struct project_settings settings = { .time_zone = bytes_from(facts.time_zone) };
+        err = engine_project(engine, facts.id, &settings, false, &project);
+    }
     if (!err.code)
         err = project_settle(project);
     for (size_t i = 0; i < sizeof QUESTIONS / sizeof *QUESTIONS && !err.code; i++) {
