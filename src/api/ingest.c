@@ -102,6 +102,16 @@ static void submit(struct call *call, struct kit *kit)
         call_fail_err(call, err);
 }
 
+/* Into the error that ingest wrote, which doesn't know of requests. */
+static void put_request_id(struct call *call)
+{
+    struct buf *body = &call->body;
+    if (!body->len || body->ptr[body->len - 1] != '}')
+        return;
+    body->len--;
+    buf_printf(body, ",\"request_id\":\"%s\"}", call->request->id);
+}
+
 static void ingest(struct call *call, ingest_fn *fn, enum ingest_format format)
 {
     struct api *api = call->api;
@@ -120,6 +130,8 @@ static void ingest(struct call *call, ingest_fn *fn, enum ingest_format format)
     }
     buf_init(&call->body, REPLY_MAX);
     ingest_put_reply(kit->ingest, &result, &call->body);
+    if (result.is_refused)
+        put_request_id(call);
     call->status = result.status;
     call->records = result.processed;
     atomic_fetch_add_explicit(&api->records_refused, result.problem_count, memory_order_relaxed);
