@@ -151,7 +151,8 @@ function randomCondition(random, depth = 0) {
   const time = random.pick([undefined, { since: "2025-10-31" }, { since: "2025-10-30", until: "2025-11-02" }, { in_last: "4d" }]);
   return clean(random.pick([
     () => ({ profile: "city", operator: "eq", value: random.pick(["Pune", "Goa"]) }),
-    () => ({ profile: "age", operator: random.pick(["lt", "ge", "exists"]), value: 20 }),
+    () => ({ profile: "age", operator: random.pick(["lt", "ge"]), value: 20 }),
+    () => ({ profile: "age", operator: "exists" }),
     () => ({ event: random.pick(EVENTS), operator: random.pick(["ge", "le", "eq"]), value: 1 + random.below(3), time, where: random.chance(0.3) ? randomFilter(random, 2) : undefined }),
     () => ({ event: random.pick(EVENTS), operator: "lt", value: 2, including_never: random.chance(0.5), time }),
     () => ({ event: random.pick(EVENTS), aggregate: random.pick(["sum", "max", "min", "avg"]), property: "n", operator: random.pick(["gt", "le"]), value: random.below(4), time }),
