@@ -455,7 +455,6 @@ static struct err mend(struct log_files *log, struct log_folder *folder)
         err = disk_open(disk, path, DISK_WRITE, &log->file);
     if (!err.code && folder->found.end_offset < file->size)
         err = file_truncate(log->file, folder->found.end_offset);
-    /* A log left by a process that died, not by a machine that did, may be in memory only. */
     if (!err.code)
         err = file_sync(log->file);
     if (!err.code)
@@ -473,6 +472,28 @@ static struct err mend(struct log_files *log, struct log_folder *folder)
     return ok();
 }
 
+/* What a process that was killed had written and not synced is made durable before it's visited:
+ * whoever replays it may make something durable that builds on it. */
+static struct err sync_last(struct log_files *log)
+{
+    struct log_list list = { 0 };
+    struct disk_file *file = NULL;
+    char path[LOG_PATH_MAX];
+    struct err err = log_list_read(log->config.disk, log->dir, &list);
+    uint32_t last = list.count;
+    while (last > 1 && list.files[last - 1].size <= LOG_HEADER_BYTES)
+        last--;
+    if (!err.code && last > 0) {
+        log_file_path(log->dir, list.files[last - 1].first, path);
+        err = disk_open(log->config.disk, path, DISK_WRITE, &file);
+        if (!err.code)
+            err = file_sync(file);
+        file_close(file);
+    }
+    log_list_done(&list);
+    return err;
+}
+
 static struct err load(struct log_files *log, uint64_t from, log_visit_fn *visit, void *ctx)
 {
     const struct log_files_config *config = &log->config;
@@ -484,6 +505,8 @@ static struct err load(struct log_files *log, uint64_t from, log_visit_fn *visit
     (void)snprintf(lock, sizeof lock, "%s/lock", log->dir);
     if (!err.code)
         err = disk_lock(config->disk, lock, &log->lock);
+    if (!err.code)
+        err = sync_last(log);
     if (!err.code)
         err =
             log_folder_read(config->disk, log->dir, from, visit, ctx, config->damage_out, &folder);

@@ -65,6 +65,9 @@ void log_list_done(struct log_list *list);
 MUST_CHECK struct err log_list_reserve(struct log_list *list);
 MUST_CHECK struct err log_list_add(struct log_list *list, struct log_file file);
 
+/* The log files of a folder, ascending. */
+MUST_CHECK struct err log_list_read(struct disk *disk, const char *dir, struct log_list *list);
+
 void log_file_name(uint64_t first, char name[LOG_NAME_MAX]);
 void log_file_path(const char *dir, uint64_t first, char path[LOG_PATH_MAX]);
 

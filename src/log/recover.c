@@ -74,7 +74,7 @@ static bool name_parse(const char *name, uint64_t *first_out)
     return true;
 }
 
-static struct err list_files(struct disk *disk, const char *dir, struct log_list *list)
+struct err log_list_read(struct disk *disk, const char *dir, struct log_list *list)
 {
     struct buf names;
     size_t count = 0;
@@ -240,7 +240,7 @@ struct err log_folder_read(struct disk *disk, const char *dir, uint64_t from, lo
                            void *ctx, struct log_damage *damage, struct log_folder *out)
 {
     struct log_folder folder = { 0 };
-    struct err err = list_files(disk, dir, &folder.list);
+    struct err err = log_list_read(disk, dir, &folder.list);
     if (!err.code && folder.list.count > 0) {
         if (from > 0 && from < folder.list.files[0].first)
             err = damaged(damage, NULL, 0);
