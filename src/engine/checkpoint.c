@@ -158,6 +158,13 @@ struct err checkpoint_begin(struct project *project)
     return ok();
 }
 
+/* Or one that a crash cut short: disk_replace_file writes it aside, as ".new". */
+static bool is_state_file(struct bytes name)
+{
+    return name.len < NAME_MAX_BYTES &&
+           (bytes_end_with(name, BYTES(".state")) || bytes_end_with(name, BYTES(".state.new")));
+}
+
 /* Removes state files other than the one named: those of older checkpoints, and of ones that a
  * crash cut short. */
 static struct err remove_others(struct project *project, const char *kept)
@@ -170,8 +177,7 @@ static struct err remove_others(struct project *project, const char *kept)
     const char *name = (const char *)names.ptr;
     for (size_t i = 0; i < count && !err.code; i++, name += strlen(name) + 1) {
         char path[PATH_MAX_BYTES];
-        if (!bytes_end_with(bytes_from(name), BYTES(".state")) || strcmp(name, kept) == 0 ||
-            strlen(name) >= NAME_MAX_BYTES)
+        if (!is_state_file(bytes_from(name)) || strcmp(name, kept) == 0)
             continue;
         path_of(project, name, path);
         err = disk_remove(disk, path);

@@ -122,6 +122,7 @@ struct project {
     uint64_t checkpoints;
     uint64_t bytes_since_checkpoint; /* of batches applied */
     struct err checkpoint_err;
+    bool is_memory_full; /* as the apply thread last saw it, and no checkpoint was written since */
 
     struct thread apply_thread;
     struct thread background_thread;

@@ -2,8 +2,9 @@
  * live.c - a ring of JSON lines, written by the apply thread while somebody watches.
  *
  * At most RATE events a second are put in; the rest are counted. The second is the batch's received
- * time, so nothing here needs a clock but the waiting of readers. A reader that falls behind by a
- * whole ring loses the oldest and is told how many.
+ * time, so nothing here needs a clock but the waiting of readers. The line after the newest is room
+ * to write the next one, which may turn out too long; a reader that falls behind the others loses the
+ * oldest and is told how many.
  */
 #include "engine/engine_internal.h"
 
@@ -11,7 +12,7 @@
 
 #include <stdlib.h>
 
-enum { RING = 256, RATE = 50, LINE_MAX_BYTES = 8192 };
+enum { RING = 256, KEPT = RING - 1, RATE = 50, LINE_MAX_BYTES = 8192 };
 
 struct live {
     struct mutex mutex;
@@ -159,9 +160,9 @@ struct err project_live_read(struct live_reader *reader, int64_t timeout_ms, str
     if (timeout_ms > 0 && reader->next == live->next)
         (void)cond_wait_ms(&live->came, &live->mutex, timeout_ms);
     uint64_t lost = 0;
-    if (live->next - reader->next > RING) {
-        lost = live->next - reader->next - RING;
-        reader->next = live->next - RING;
+    if (live->next - reader->next > KEPT) {
+        lost = live->next - reader->next - KEPT;
+        reader->next = live->next - KEPT;
     }
     for (; reader->next < live->next; reader->next++) {
         buf_put(lines, buf_bytes(&live->lines[reader->next % RING]));

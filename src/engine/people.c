@@ -86,9 +86,10 @@ static struct err take(struct snapshot_inner *inner, uint64_t *position_out)
 
 static void release(struct snapshot_inner *inner)
 {
-    gate_enter_reader(&inner->project->gate);
+    /* Without the gate: this may remove the files that only this snapshot still needed. */
     if (inner->store)
         inner->store->ops->snapshot_free(inner->store);
+    gate_enter_reader(&inner->project->gate);
     profile_view_release(inner->profiles);
     gate_leave(&inner->project->gate);
     catalog_free(inner->catalog);

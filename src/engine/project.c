@@ -10,7 +10,7 @@
  * (submit answers ERR_LIMIT); events in memory by the store, since a flush that's due waits for the
  * checkpoint before it, which holds up the apply thread, which fills the queue. When a checkpoint
  * finds no room on the disk, submits are refused until one does, and what was acknowledged is still
- * applied.
+ * applied. Another failure of a checkpoint does the same once memory is full.
  */
 #include "engine/engine_internal.h"
 
@@ -141,13 +141,28 @@ static void on_durable(struct log_entry *entry, struct err err)
     done(ctx, err, position);
 }
 
+/* May a batch of so many bytes come? With project->mutex held. */
+static struct err check_submit(const struct project *project, size_t len)
+{
+    if (project->is_broken || project->is_stopping)
+        return err_new(ERR_BROKEN, "project: stopped");
+    /* Any other failure only counts once memory is full of what the checkpoint should have taken. */
+    if (project->checkpoint_err.code == ERR_FULL ||
+        (project->checkpoint_err.code && project->is_memory_full))
+        return project->checkpoint_err;
+    if (project->queue_bytes > 0 && project->queue_bytes + len > project->queue_limit)
+        return err_new(ERR_LIMIT, "project: too much is waiting");
+    return ok();
+}
+
 struct err project_submit(struct project *project, struct bytes batch, uint32_t count,
                           project_done_fn *done, void *ctx)
 {
     struct submission *submission = malloc(sizeof *submission + batch.len);
     if (!submission)
         return err_new(ERR_NOMEM, "project: submit");
-    memcpy(submission->bytes, batch.ptr, batch.len);
+    if (batch.len > 0)
+        memcpy(submission->bytes, batch.ptr, batch.len);
     submission->entry = (struct log_entry){
         .batch = bytes_of(submission->bytes, batch.len),
         .count = count,
@@ -158,33 +173,19 @@ struct err project_submit(struct project *project, struct bytes batch, uint32_t 
     submission->done = done;
     submission->ctx = ctx;
 
-    /* The mutex covers the log's submit too: `submitted` may not lag behind `finished`. */
-    struct err err = ok();
+    /* The mutex covers the log's submit too, so that `submitted` is never behind `finished`, and what
+     * the log refuses was never counted. */
     mutex_lock(&project->mutex);
-    if (project->is_broken || project->is_stopping)
-        err = err_new(ERR_BROKEN, "project: stopped");
-    else if (project->checkpoint_err.code == ERR_FULL)
-        err = err_new(ERR_FULL, "project: no room for a checkpoint");
-    else if (project->queue_bytes > 0 && project->queue_bytes + batch.len > project->queue_limit)
-        err = err_new(ERR_LIMIT, "project: too much is waiting");
+    struct err err = check_submit(project, batch.len);
+    if (!err.code)
+        err = log_submit(project->log, &submission->entry);
     if (!err.code) {
         project->queue_bytes += batch.len;
         project->submitted += count;
     }
     mutex_unlock(&project->mutex);
     if (err.code)
-        goto fail;
-
-    err = log_submit(project->log, &submission->entry);
-    if (err.code) {
-        mutex_lock(&project->mutex);
-        finish(project, submission);
-        mutex_unlock(&project->mutex);
-        goto fail;
-    }
-    return ok();
-fail:
-    free(submission);
+        free(submission);
     return err;
 }
 
@@ -260,28 +261,36 @@ void project_drain(struct project *project)
 
 /* --- the apply thread --------------------------------------------------------------------------- */
 
-static bool is_checkpoint_due(const struct project *project)
+/* Is the store's memory over its budget? Under the gate, since a reader's snapshot seals the tails. */
+static bool is_memory_full(struct project *project)
 {
-    uint64_t limit = project->engine->config.checkpoint_bytes;
-    return project->bytes_since_checkpoint >= (limit ? limit : CHECKPOINT_DEFAULT) ||
-           project->state.store->ops->wants_flush(project->state.store);
+    gate_enter_writer(&project->gate);
+    bool is_full = project->state.store->ops->wants_flush(project->state.store);
+    gate_leave(&project->gate);
+    return is_full;
 }
 
-/* Hands a checkpoint to the background thread when one is due. One at a time: when memory is full,
- * the one before is waited for. */
-static struct err offer_checkpoint(struct project *project)
+/* Waits for the checkpoint before, when memory is full. True: the next one is to begin. */
+static bool wait_for_turn(struct project *project)
 {
-    bool is_due = is_checkpoint_due(project);
+    uint64_t limit = project->engine->config.checkpoint_bytes;
+    bool is_full = is_memory_full(project);
     mutex_lock(&project->mutex);
-    is_due = is_due || project->wants_checkpoint;
-    while (is_due && project->has_job && !project->is_abandoned && !project->checkpoint_err.code &&
-           project->state.store->ops->wants_flush(project->state.store))
+    project->is_memory_full = is_full;
+    while (is_full && project->has_job && !project->is_abandoned && !project->checkpoint_err.code)
         cond_wait(&project->changed, &project->mutex);
+    bool is_due = is_full || project->wants_checkpoint ||
+                  project->bytes_since_checkpoint >= (limit ? limit : CHECKPOINT_DEFAULT);
     bool begins = is_due && !project->has_job && !project->is_abandoned;
     mutex_unlock(&project->mutex);
-    if (!begins)
-        return ok();
+    return begins;
+}
 
+/* Hands a checkpoint to the background thread when one is due. One at a time. */
+static struct err offer_checkpoint(struct project *project)
+{
+    if (!wait_for_turn(project))
+        return ok();
     gate_enter_writer(&project->gate);
     struct err err = checkpoint_begin(project);
     gate_leave(&project->gate);
@@ -367,12 +376,15 @@ static void run_job(struct project *project)
         project->is_compacted = false;
         project->checkpoints++;
         project->checkpoint_position = project->job_position;
+        project->is_memory_full = false;
     }
     cond_broadcast(&project->changed);
     if (!err.code)
         return;
     mutex_unlock(&project->mutex);
     project_warn(project, "a checkpoint could not be written", err);
+    if (err.code == ERR_BROKEN)
+        project_broken(project, err);
     mutex_lock(&project->mutex);
     if (!project->is_stopping)
         (void)cond_wait_ms(&project->changed, &project->mutex, RETRY_MS);
@@ -512,6 +524,12 @@ static struct err open_state(struct project *project, const struct project_setti
 static void destroy(struct project *project)
 {
     log_close(project->log);
+    /* What became durable after the apply thread had gone; the log has it. */
+    while (project->first) {
+        struct submission *left = project->first;
+        project->first = left->next;
+        free(left);
+    }
     state_done(&project->state);
     live_free(project->live);
     buf_done(&project->job_state);
@@ -592,11 +610,6 @@ void project_close(struct project *project, bool is_abandoned)
     mutex_unlock(&project->mutex);
     thread_join(&project->apply_thread);
     thread_join(&project->background_thread);
-    while (project->first) {
-        struct submission *left = project->first;
-        project->first = left->next;
-        free(left);
-    }
     destroy(project);
 }
 

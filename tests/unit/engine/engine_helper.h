@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,8 +25,9 @@ struct world {
     struct project *project;
     uint32_t tail_events;
     uint32_t flush_events;
-    bool is_broken;
-    int warnings;
+    /* Told by the engine's threads. */
+    atomic_bool is_broken;
+    atomic_int warnings;
 };
 
 static inline void world_broken(void *ctx, const char *project, struct err err)
@@ -33,7 +35,7 @@ static inline void world_broken(void *ctx, const char *project, struct err err)
     struct world *world = ctx;
     (void)project;
     (void)err;
-    world->is_broken = true;
+    atomic_store(&world->is_broken, true);
 }
 
 static inline void world_warning(void *ctx, const char *project, const char *what, struct err err)
@@ -42,7 +44,7 @@ static inline void world_warning(void *ctx, const char *project, const char *wha
     (void)project;
     (void)what;
     (void)err;
-    world->warnings++;
+    atomic_fetch_add(&world->warnings, 1);
 }
 
 static inline struct err world_try_open(struct world *world)

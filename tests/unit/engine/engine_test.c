@@ -249,6 +249,102 @@ static void watchers_see_events_as_they_are_applied(void **state)
     buf_done(&lines);
 }
 
+static void send_long(struct world *world, size_t len)
+{
+    char *text = malloc(len);
+    assert_non_null(text);
+    memset(text, 'x', len);
+    struct value value = value_string(bytes_of(text, len));
+    command_writer_reset(world->writer, world->clock.ms);
+    command_begin(world->writer, COMMAND_EVENT, world->clock.ms);
+    command_ref(world->writer, REF_IDENTITY, BYTES("p0"));
+    command_name(world->writer, BYTES("Seen"), false);
+    command_property(world->writer, BYTES("text"), PROPERTY_SET, &value);
+    command_end(world->writer);
+    assert_int_equal(world_submit(world).code, ERR_NONE);
+    free(text);
+}
+
+/* The ring holds 256 lines. */
+static void an_event_too_long_to_show_spoils_no_other_line(void **state)
+{
+    struct world *world = *state;
+    struct live_reader *reader = NULL;
+    struct buf lines;
+    uint64_t skipped = 0;
+    uint32_t count = 0;
+    buf_init(&lines, 1 << 20);
+    assert_int_equal(project_live_open(world->project, &reader).code, ERR_NONE);
+    for (uint32_t n = 0; n < 256; n += 32) {
+        assert_int_equal(world_send(world, n, 32, false).code, ERR_NONE);
+        clock_sim_advance(&world->clock, MS_PER_SECOND);
+    }
+    send_long(world, 8192);
+    assert_int_equal(project_live_read(reader, 0, &lines, &skipped).code, ERR_NONE);
+    const char *end = (const char *)lines.ptr + lines.len;
+    for (const char *at = (const char *)lines.ptr; at < end; count++) {
+        const char *line_end = memchr(at, '\n', (size_t)(end - at));
+        assert_true(line_end && line_end > at && at[0] == '{' && line_end[-1] == '}');
+        at = line_end + 1;
+    }
+    assert_int_equal(count + skipped, 257);
+    project_live_close(reader);
+    buf_done(&lines);
+}
+
+static bool exists(struct world *world, const char *path)
+{
+    bool is_there = false;
+    assert_int_equal(disk_exists(disk_sim_disk(world->sim), path, &is_there).code, ERR_NONE);
+    return is_there;
+}
+
+static void what_a_crash_left_of_a_checkpoint_goes_with_the_next(void **state)
+{
+    struct world *world = *state;
+    struct disk *disk = disk_sim_disk(world->sim);
+    static const char *const left[] = { "projects/p/00000000000000000005.state",
+                                        "projects/p/00000000000000000007.state.new" };
+    for (int i = 0; i < 2; i++) {
+        struct disk_file *file = NULL;
+        assert_int_equal(disk_open(disk, left[i], DISK_CREATE, &file).code, ERR_NONE);
+        file_close(file);
+    }
+    assert_int_equal(world_send(world, 0, 10, false).code, ERR_NONE);
+    assert_int_equal(project_settle(world->project).code, ERR_NONE);
+    assert_false(exists(world, left[0]));
+    assert_false(exists(world, left[1]));
+    assert_true(exists(world, "projects/p/00000000000000000011.state"));
+}
+
+/* Something other than a full disk keeps checkpoints from being written, again and again. */
+static void memory_stays_bounded_while_no_checkpoint_can_be_written(void **state)
+{
+    struct world *world = *state;
+    struct disk *disk = disk_sim_disk(world->sim);
+    struct numbers numbers;
+    const char *in_the_way = "projects/p/00000000000000000009.state.new";
+    const char *inside = "projects/p/00000000000000000009.state.new/x";
+    uint32_t sent = 8;
+    assert_int_equal(world_send(world, 0, sent, false).code, ERR_NONE);
+    assert_int_equal(disk_make_dir(disk, in_the_way).code, ERR_NONE);
+    assert_int_equal(disk_make_dir(disk, inside).code, ERR_NONE);
+    assert_int_equal(project_settle(world->project).code, ERR_OS);
+    while (sent < 1000 && !world_send(world, sent, 4, false).code)
+        sent += 4;
+    assert_in_range(sent, 9, 100);
+    world_read(world, &numbers);
+    assert_int_equal(numbers.total, sent);
+    assert_int_equal(disk_remove(disk, inside).code, ERR_NONE);
+    assert_int_equal(disk_remove(disk, in_the_way).code, ERR_NONE);
+    assert_int_equal(project_settle(world->project).code, ERR_NONE);
+    assert_int_equal(world_send(world, sent, 4, false).code, ERR_NONE);
+    world_read(world, &numbers);
+    assert_int_equal(numbers.total, sent + 4);
+    assert_each_once(&numbers, 0, sent + 4);
+    assert_false(world->is_broken);
+}
+
 static void a_project_with_a_bad_name_or_zone_is_refused(void **state)
 {
     struct world *world = *state;
@@ -278,6 +374,9 @@ int main(void)
         TEST(a_failed_sync_ends_everything_and_acknowledges_nothing),
         TEST(a_discarded_event_type_is_passed_over_until_it_is_restored),
         TEST(watchers_see_events_as_they_are_applied),
+        TEST(an_event_too_long_to_show_spoils_no_other_line),
+        TEST(what_a_crash_left_of_a_checkpoint_goes_with_the_next),
+        TEST(memory_stays_bounded_while_no_checkpoint_can_be_written),
         TEST(a_project_with_a_bad_name_or_zone_is_refused),
 #undef TEST
     };
