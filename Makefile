@@ -37,4 +37,4 @@ format:
 	@python3 tools/check_format.py . --fix
 
 clean:
-	rm -rf build build-test web/dist
+	rm -rf build build-test build-tsan web/dist

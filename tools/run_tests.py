@@ -3,6 +3,7 @@
 
 The suites, in this order:
   c         Meson's: unit, model, crash, fuzz, and the checks of the tree
+  threads   the tests of what runs in several threads, with ThreadSanitizer
   clang     the product builds with clang too, without a warning
   web       the dashboard's own (Vitest, type check)
   node      tests/{model,scenario,browser}: against the real binary, with outside oracles
@@ -22,6 +23,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build-test"
+BUILD_THREADS = ROOT / "build-tsan"
 CMOCKA = re.compile(r"^\[  (PASSED|FAILED)  \] (\d+) test\(s\)", re.MULTILINE)
 NODE = re.compile(r"^(?:# |ℹ )(pass|fail|cancelled) (\d+)$", re.MULTILINE)
 VITEST = re.compile(r"^\s*Tests\s+(?:(\d+) failed)?[ |]*(?:(\d+) passed)?", re.MULTILINE)
@@ -62,18 +64,16 @@ def must(command, cwd=ROOT, env=None):
         sys.exit(1)
 
 
-def build():
-    if not (BUILD / "build.ninja").exists():
-        must(["meson", "setup", str(BUILD), "-Db_sanitize=address,undefined", "-Db_lundef=false",
+def setup(build, sanitizers):
+    if not (build / "build.ninja").exists():
+        must(["meson", "setup", str(build), f"-Db_sanitize={sanitizers}", "-Db_lundef=false",
               "-Doptimization=1"])
-    must(["ninja", "-C", str(BUILD)])
 
 
-def suite_c(count):
-    build()
-    status, _ = run(["meson", "test", "-C", str(BUILD), "--no-rebuild", "--print-errorlogs",
-                     "--timeout-multiplier", "4"])
-    log = BUILD / "meson-logs" / "testlog.json"
+def meson_test(build, count, *options, under=(), env=None):
+    status, _ = run([*under, "meson", "test", "-C", str(build), "--no-rebuild", "--print-errorlogs",
+                     "--timeout-multiplier", "4", *options], env=env)
+    log = build / "meson-logs" / "testlog.json"
     for line in log.read_text().splitlines():
         result = json.loads(line)
         inside = {"PASSED": 0, "FAILED": 0}
@@ -86,6 +86,29 @@ def suite_c(count):
             count.add(inside["PASSED"], max(inside["FAILED"], 1))
     if status != 0 and count.failed == 0:
         count.add(0, 1)
+
+
+def suite_c(count):
+    setup(BUILD, "address,undefined")
+    must(["ninja", "-C", str(BUILD)])
+    meson_test(BUILD, count)
+
+
+def suite_threads(count):
+    setup(BUILD_THREADS, "thread")
+    must(["ninja", "-C", str(BUILD_THREADS), "build.ninja"])
+    listed = subprocess.run(["meson", "introspect", "--tests", str(BUILD_THREADS)], check=True,
+                            stdout=subprocess.PIPE, text=True)
+    # Only these, and what they link: a second build of everything would take as long as the first.
+    programs = [os.path.relpath(test["cmd"][0], BUILD_THREADS)
+                for test in json.loads(listed.stdout)
+                if any(suite.endswith("threads") for suite in test["suite"])]
+    must(["ninja", "-C", str(BUILD_THREADS), *programs])
+    # Where a kernel spreads addresses wide, ThreadSanitizer wants them in their usual places.
+    in_place = ["setarch", "-R"]
+    can_place = subprocess.run([*in_place, "true"], stderr=subprocess.DEVNULL).returncode == 0
+    meson_test(BUILD_THREADS, count, "--suite", "threads", under=in_place if can_place else (),
+               env={"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"})
 
 
 def suite_clang(count):
@@ -134,7 +157,8 @@ def suite_node(count):
     count.add(found["pass"], failed)
 
 
-SUITES = {"c": suite_c, "clang": suite_clang, "web": suite_web, "node": suite_node}
+SUITES = {"c": suite_c, "threads": suite_threads, "clang": suite_clang, "web": suite_web,
+          "node": suite_node}
 
 
 def main(names):
