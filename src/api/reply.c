@@ -57,6 +57,17 @@ void call_reply_empty(struct call *call, int status)
     call_reply(call, status, NULL, NULL);
 }
 
+/* At Basic, a browser asks for a password in a window of its own, and the page's request waits for
+ * it. The dashboard has a page for that; its event streams can't carry the header that says so. */
+static const char *challenge(const struct call *call)
+{
+    struct bytes asker = http_header(call->request, "X-Requested-With");
+    struct bytes accept = http_header(call->request, "Accept");
+    if (asker.len || bytes_equal(accept, BYTES("text/event-stream")))
+        return "Session realm=\"kolam\"";
+    return "Basic realm=\"kolam\", charset=\"UTF-8\"";
+}
+
 void call_fail_with(struct call *call, int status, const char *type, struct bytes message,
                     struct bytes details)
 {
@@ -64,8 +75,7 @@ void call_fail_with(struct call *call, int status, const char *type, struct byte
     buf_init(&body, 1 << 20);
     put_error(&body, status, type, message, call->request->id, details);
     if (status == 401)
-        http_reply_header(call->request, "WWW-Authenticate",
-                          "Basic realm=\"kolam\", charset=\"UTF-8\"");
+        http_reply_header(call->request, "WWW-Authenticate", challenge(call));
     if (status == 429 || status == 503)
         http_reply_header(call->request, "Retry-After", "1");
     call_reply_json(call, status, &body);

@@ -20,7 +20,7 @@ test('a funnel is built with the mouse', async () => {
     };
     await choose(1, 'Campaign Received');
     await choose(2, 'Coupon Redeemed');
-    await page.getByRole('button', { name: 'Step', exact: true }).click();
+    await page.getByRole('button', { name: 'Add a step' }).click();
     await page.getByRole('option', { name: 'Item Purchased' }).click();
     const amount = page.getByLabel('Length of the conversion window');
     await amount.fill('30');

@@ -39,9 +39,9 @@ describe('completion', () => {
 
   it('asks the server for the values of the property before it', async () => {
     expect(await offered("… WHERE profile.city = 'Pu|'")).toEqual(["'Pune'"]);
-    expect(asked.at(-1)).toEqual([{ profile: 'city' }, 'Pu']);
+    expect(asked.at(-1)).toEqual([{ on: 'profile', name: 'city' }, 'Pu']);
     await offered('… WHERE "Store ID" IN (\'a\', \'|\')');
-    expect(asked.at(-1)).toEqual([{ property: 'Store ID' }, '']);
+    expect(asked.at(-1)).toEqual([{ on: 'event', name: 'Store ID' }, '']);
   });
 
   it('is not misled by quotes within names', async () => {

@@ -1,19 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { api } from '@/lib/api';
 import { cell, compact } from '@/lib/format';
-import type { Cell } from '@/lib/types';
+import { valuesOf, type Value } from '@/lib/values';
 import { operatorOf, type FilterRow } from '@/model/filters';
 import type { Scalar } from '@/model/tree';
-import { useProject } from '@/shell/project';
+import { useCatalog, useProject } from '@/shell/project';
 import { ItemList } from '@/ui/combobox';
 import { inputClass } from '@/ui/field';
 import { Popover, PopoverContent, PopoverTrigger } from '@/ui/overlay';
-
-interface Value {
-  value: Cell;
-  count: number;
-}
 
 /** What was typed, as the property's own type. */
 function typed(text: string, numeric: boolean): Scalar {
@@ -82,19 +76,13 @@ function Values({ row, events, numeric, onChange }: { row: FilterRow; events: re
   const { project } = useProject();
   const [open, setOpen] = useState(row.values.length === 0);
   const [text, setText] = useState('');
-  const single = events.length === 1 ? events[0] : undefined;
+  const catalog = useCatalog();
   const values = useQuery<Value[]>({
-    queryKey: ['values', project.id, row.on, row.name, single, text],
+    queryKey: ['values', project.id, row.on, row.name, events, text],
     enabled: open,
     staleTime: 60_000,
     placeholderData: (before) => before,
-    queryFn: async ({ signal }) => {
-      const params = new URLSearchParams(row.on === 'profile' ? { profile: row.name } : { property: row.name });
-      if (row.on === 'event' && single) params.set('event', single);
-      params.set('prefix', text);
-      params.set('limit', '20');
-      return (await api<{ values: Value[] }>(`/v1/catalog/values?${params}`, { signal })).values;
-    },
+    queryFn: ({ signal }) => valuesOf(row, events, text, catalog.data, signal),
   });
   const known = (values.data ?? []).filter((item) => item.value !== null && typeof item.value !== 'object');
   const toggle = (value: Scalar): void =>

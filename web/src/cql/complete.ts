@@ -1,11 +1,12 @@
 import type { Completion, CompletionContext, CompletionResult, CompletionSource } from '@codemirror/autocomplete';
-import { eventProperties } from '@/builder/properties';
+import { eventProperties, type Subject } from '@/builder/properties';
 import { compact } from '@/lib/format';
-import type { Catalog, Cell } from '@/lib/types';
+import type { Catalog } from '@/lib/types';
+import type { Value } from '@/lib/values';
 import { functions, keywords, nameText, phrases, stringText, units } from './words';
 
 export interface Values {
-  (subject: { property: string } | { profile: string }, prefix: string): Promise<{ value: Cell; count: number }[]>;
+  (subject: Subject, prefix: string): Promise<Value[]>;
 }
 
 const comparison = /(profile\s*\.\s*)?(?:"([^"]+)"|([A-Za-z_][A-Za-z0-9_]*))\s*(?:=|!=|<>|IN\s*\(|(?:NOT\s+)?CONTAINS|STARTS\s+WITH|ENDS\s+WITH)\s*(?:'[^']*'\s*,\s*)*$/i;
@@ -59,7 +60,7 @@ async function inString(
   const name = subject?.[2] ?? subject?.[3];
   if (subject && name && name.toLowerCase() !== 'event') {
     const typed = before.slice(open + 1);
-    const found = await values(subject[1] ? { profile: name } : { property: name }, typed).catch(() => []);
+    const found = await values({ on: subject[1] ? 'profile' : 'event', name }, typed).catch(() => []);
     return {
       from, filter: false,
       options: found

@@ -34,7 +34,11 @@ interface Options {
 
 export async function api<T>(path: string, options: Options = {}): Promise<T> {
   const method = options.method ?? 'GET';
-  const headers: Record<string, string> = { Accept: 'application/json', ...options.headers };
+  const headers: Record<string, string> = {
+    Accept: 'application/json',
+    'X-Requested-With': 'XMLHttpRequest', // so that a 401 doesn't make the browser ask for a password itself
+    ...options.headers,
+  };
   if (current.project) headers['X-Kolam-Project'] = current.project;
   if (method !== 'GET' && current.csrf) headers['X-CSRF-Token'] = current.csrf;
   if (options.body !== undefined) headers['Content-Type'] = 'application/json';

@@ -30,6 +30,14 @@ export interface Calendar {
   now: Date;
   first: string | null;
   last: string | null;
+  events: readonly Seen[];
+}
+
+/** When an event was seen, as the catalog tells. */
+export interface Seen {
+  name?: string;
+  first_seen?: Instant;
+  last_seen?: Instant;
 }
 
 export interface Dates {
@@ -42,7 +50,7 @@ export interface Dates {
   span?: Span;
 }
 
-export function calendar(zone: string, events: { first_seen?: Instant; last_seen?: Instant }[], now = new Date()): Calendar {
+export function calendar(zone: string, events: readonly Seen[], now = new Date()): Calendar {
   const times = (pick: 'first_seen' | 'last_seen'): number[] =>
     events.map((event) => parse(event[pick])?.getTime()).filter((time) => time !== undefined);
   const first = times('first_seen');
@@ -52,7 +60,14 @@ export function calendar(zone: string, events: { first_seen?: Instant; last_seen
     now,
     first: first.length > 0 ? localDate(new Date(Math.min(...first)), zone) : null,
     last: last.length > 0 ? localDate(new Date(Math.max(...last)), zone) : null,
+    events,
   };
+}
+
+/** The days that hold some events, so that a report on old ones doesn't begin with an empty month. */
+export function calendarOf(c: Calendar, names: readonly string[]): Calendar {
+  const events = c.events.filter((event) => event.name !== undefined && names.includes(event.name));
+  return events.length > 0 ? calendar(c.zone, events, c.now) : c;
 }
 
 /** What a new report starts with: the last 30 days, or everything when nothing came lately. */

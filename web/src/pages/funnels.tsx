@@ -12,7 +12,7 @@ import { useReport } from '@/lib/ask';
 import { useUrlState } from '@/lib/url-state';
 import type { StepState } from '@/model/filters';
 import { defaultWindow, funnelReady, funnelTree, maximumSteps, type Exclusion, type FunnelState } from '@/model/funnel';
-import { defaultRange, resolve, type Calendar } from '@/model/range';
+import { calendarOf, defaultRange, resolve, type Calendar } from '@/model/range';
 import { Button, IconButton } from '@/ui/button';
 import { Choice } from '@/ui/choice';
 import { Input } from '@/ui/field';
@@ -24,7 +24,7 @@ export default function Funnels() {
 
 const empty: FunnelState = { steps: [{ events: [] }, { events: [] }] };
 
-function Builder({ calendar }: { calendar: Calendar }) {
+function Builder({ calendar: project }: { calendar: Calendar }) {
   const title = useReportTitle('Funnels');
   const [stored, setState] = useUrlState<FunnelState>();
   const state = stored && Array.isArray(stored.steps) ? stored : empty;
@@ -36,13 +36,14 @@ function Builder({ calendar }: { calendar: Calendar }) {
   };
   const [added, setAdded] = useState<number | null>(null);
 
+  const events = useMemo(() => [...new Set(state.steps.flatMap((step) => step.events))], [state.steps]);
+  const calendar = useMemo(() => calendarOf(project, state.steps[0]?.events ?? []), [project, state.steps]);
   const range = state.range ?? defaultRange(calendar);
   const dates = useMemo(() => resolve(range, calendar), [range, calendar]);
   const ready = funnelReady(state);
   const trees = useMemo(() => (ready ? [funnelTree(state, dates)] : null), [ready, state, dates]);
   const input = useMemo(() => ({ state, dates }), [state, dates]);
   const report = useReport('funnel', input, trees);
-  const events = [...new Set(state.steps.flatMap((step) => step.events))];
 
   const put = (steps: StepState[]): void => set({ steps });
   const move = (index: number, by: number): void => {
@@ -83,6 +84,7 @@ function Builder({ calendar }: { calendar: Calendar }) {
                 <Button
                   look="ghost"
                   small
+                  aria-label="Add a step"
                   onClick={() => {
                     setAdded(state.steps.length);
                     put([...state.steps, { events: [] }]);

@@ -8,7 +8,7 @@ import { draftOf, reportHref, useReportActions, useReports, viewOf } from '@/lib
 import { ago, dateTime, day } from '@/lib/time';
 import type { Answer, Catalog, Cell, SavedReport } from '@/lib/types';
 import { funnelTree, type FunnelState } from '@/model/funnel';
-import { calendar as makeCalendar, defaultRange, resolve, type Calendar } from '@/model/range';
+import { calendar as makeCalendar, calendarOf, defaultRange, resolve, type Calendar, type Dates, type Range } from '@/model/range';
 import { retentionTree, type RetentionState } from '@/model/retention';
 import type { Tree } from '@/model/tree';
 import type { TrendChart, TrendsState } from '@/model/trends';
@@ -131,6 +131,11 @@ function Card({ report, catalog }: { report: SavedReport; catalog: Catalog }) {
   );
 }
 
+function resolveFor(project: Calendar, range: Range | undefined, events: readonly string[] = []): Dates {
+  const calendar = calendarOf(project, events);
+  return resolve(range ?? defaultRange(calendar), calendar);
+}
+
 /** What a card asks: the builder's state with today's dates when there is one, else the saved tree itself. */
 function questionOf(report: SavedReport, calendar: Calendar): { trend?: TrendInput; chart?: TrendChart; trees: Tree[] } {
   const view = viewOf(report);
@@ -141,11 +146,11 @@ function questionOf(report: SavedReport, calendar: Calendar): { trend?: TrendInp
   }
   if (view?.page === 'funnels') {
     const state = view.state as FunnelState;
-    return { trees: [funnelTree(state, resolve(state.range ?? defaultRange(calendar), calendar))] };
+    return { trees: [funnelTree(state, resolveFor(calendar, state.range, state.steps[0]?.events))] };
   }
   if (view?.page === 'retention') {
     const state = view.state as RetentionState;
-    return { trees: [retentionTree(state, resolve(state.range ?? defaultRange(calendar), calendar), state.unit ?? 'month')] };
+    return { trees: [retentionTree(state, resolveFor(calendar, state.range, state.start?.events), state.unit ?? 'month')] };
   }
   return { trees: [report.query as Tree] };
 }

@@ -14,6 +14,7 @@ import { useHistory } from '@/lib/history';
 import { ago } from '@/lib/time';
 import type { Answer, Catalog, Cell } from '@/lib/types';
 import { decodeState } from '@/lib/url-state';
+import { valuesOf } from '@/lib/values';
 import { PageHead } from '@/shell/frame';
 import { useCatalog, useProject } from '@/shell/project';
 import { Button } from '@/ui/button';
@@ -73,10 +74,7 @@ export default function QueryPage() {
     () => (query.error instanceof ApiError && unchanged ? faultOf(asked, query.error.message, query.error.details) : null),
     [query.error, unchanged, asked],
   );
-  const values: Values = async (subject, prefix) => {
-    const search = new URLSearchParams({ ...subject, prefix, limit: '20' });
-    return (await api<{ values: { value: Cell; count: number }[] }>(`/v1/catalog/values?${search}`)).values;
-  };
+  const values: Values = (subject, prefix) => valuesOf(subject, [], prefix, catalog.data);
   const busy = query.isFetching;
   const cancelled = asked !== '' && query.isPending && query.fetchStatus === 'idle';
 

@@ -10,7 +10,7 @@ import { useReport } from '@/lib/ask';
 import { daysBetween } from '@/lib/time';
 import type { Catalog } from '@/lib/types';
 import { useUrlState } from '@/lib/url-state';
-import { defaultRange, resolve, type Calendar, type Dates } from '@/model/range';
+import { calendarOf, defaultRange, resolve, type Calendar, type Dates } from '@/model/range';
 import { defaultPeriods, retentionReady, retentionTree, retentionUnits, type RetentionState, type RetentionUnit } from '@/model/retention';
 import { Choice } from '@/ui/choice';
 import { RetentionView } from '@/views/retention-view';
@@ -27,7 +27,7 @@ function unitFor(dates: Dates): RetentionUnit {
 const labels: Record<RetentionUnit, string> = { hour: 'Hourly', day: 'Daily', week: 'Weekly', month: 'Monthly' };
 const lengths = [4, 6, 7, 8, 11, 12, 14, 24, 30, 52, 90];
 
-function Builder({ catalog, calendar }: { catalog: Catalog; calendar: Calendar }) {
+function Builder({ catalog, calendar: project }: { catalog: Catalog; calendar: Calendar }) {
   const title = useReportTitle('Retention');
   const [stored, setState] = useUrlState<RetentionState>();
   const state = useMemo<RetentionState>(() => {
@@ -37,6 +37,7 @@ function Builder({ catalog, calendar }: { catalog: Catalog; calendar: Calendar }
   }, [stored, catalog]);
   const set = (part: Partial<RetentionState>): void => setState({ ...state, ...part });
 
+  const calendar = useMemo(() => calendarOf(project, state.start?.events ?? []), [project, state.start]);
   const range = state.range ?? defaultRange(calendar);
   const dates = useMemo(() => resolve(range, calendar), [range, calendar]);
   const unit = state.unit ?? unitFor(dates);

@@ -11,7 +11,7 @@ import { useReport } from '@/lib/ask';
 import type { Catalog } from '@/lib/types';
 import { useUrlState } from '@/lib/url-state';
 import { parseFormula } from '@/model/formula';
-import { defaultUnit, defaultRange, resolve, unitsFor, type Calendar } from '@/model/range';
+import { calendarOf, defaultUnit, defaultRange, resolve, unitsFor, type Calendar } from '@/model/range';
 import {
   maximumSeries, measureKind, measureKinds, seriesReady, type Series, type TrendChart, type TrendsState,
 } from '@/model/trends';
@@ -33,7 +33,7 @@ const charts: { value: TrendChart; label: React.ReactNode; title: string }[] = [
   { value: 'bar', label: <ChartColumn size={15} />, title: 'Stacked columns' },
 ];
 
-function Builder({ catalog, calendar }: { catalog: Catalog; calendar: Calendar }) {
+function Builder({ catalog, calendar: project }: { catalog: Catalog; calendar: Calendar }) {
   const title = useReportTitle('Trends');
   const { dark } = useTheme();
   const [stored, setState] = useUrlState<TrendsState>();
@@ -44,6 +44,8 @@ function Builder({ catalog, calendar }: { catalog: Catalog; calendar: Calendar }
   }, [stored, catalog]);
   const set = (part: Partial<TrendsState>): void => setState({ ...state, ...part });
 
+  const events = useMemo(() => (state.series.some((series) => series.any) ? [] : state.series.flatMap((series) => series.events)), [state.series]);
+  const calendar = useMemo(() => calendarOf(project, events), [project, events]);
   const range = state.range ?? defaultRange(calendar);
   const dates = useMemo(() => resolve(range, calendar), [range, calendar]);
   const units = unitsFor(dates);
@@ -64,7 +66,6 @@ function Builder({ catalog, calendar }: { catalog: Catalog; calendar: Calendar }
     return () => window.removeEventListener('keydown', key);
   });
 
-  const events = state.series.flatMap((series) => series.events);
   const change = (index: number, next: Series): void =>
     set({ series: state.series.map((series, at) => (at === index ? next : series)) });
   const formula = state.formula !== undefined ? parseFormula(state.formula || ' ', state.series.length) : null;

@@ -26,10 +26,10 @@ export function GettingStarted() {
         </p>
         <ol className="mt-4 grid list-decimal gap-2 pl-5 text-soft">
           <li>
-            <Link href={href(project.id, 'settings', 'tab=clients')} className="text-accent hover:underline">Make an API client</Link>. Its secret is shown once.
+            <Link href={href(project.id, 'settings', 'tab=clients')} className="text-accent underline">Make an API client</Link>. Its secret is shown once.
           </li>
           <li>Send an event with one of the commands below, or from your own code.</li>
-          <li>This page notices it by itself; <Link href={href(project.id, 'live')} className="text-accent hover:underline">Live</Link> shows it as it comes.</li>
+          <li>This page notices it by itself; <Link href={href(project.id, 'live')} className="text-accent underline">Live</Link> shows it as it comes.</li>
         </ol>
       </section>
       <SendExamples />

@@ -8,7 +8,7 @@ import { useTheme } from '@/lib/theme';
 import { dateLabel } from '@/lib/time';
 import type { Answer, Cell } from '@/lib/types';
 import {
-  buckets, defaultRange, defaultUnit, partOf, previous, resolve, unitsFor, yearBefore, type Calendar, type Dates,
+  buckets, calendarOf, defaultRange, defaultUnit, partOf, previous, resolve, unitsFor, yearBefore, type Calendar, type Dates,
 } from '@/model/range';
 import type { TimeUnit, Tree } from '@/model/tree';
 import { combine, seriesTree, type Line, type SeriesAnswer, type TrendChart, type TrendsState } from '@/model/trends';
@@ -22,7 +22,8 @@ export interface TrendInput {
   earlier?: Dates;
 }
 
-export function trendInput(state: TrendsState, calendar: Calendar): TrendInput {
+export function trendInput(state: TrendsState, project: Calendar): TrendInput {
+  const calendar = calendarOf(project, state.series.some((series) => series.any) ? [] : state.series.flatMap((series) => series.events));
   const dates = resolve(state.range ?? defaultRange(calendar), calendar);
   const unit = state.unit && unitsFor(dates).includes(state.unit) ? state.unit : defaultUnit(dates);
   const earlier = state.compare && !dates.hours ? (state.compare === 'year' ? yearBefore(dates) : previous(dates)) : undefined;
