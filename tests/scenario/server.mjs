@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -32,9 +32,57 @@ export async function eventually(check, what, timeoutMs = 15000) {
   }
 }
 
+// The program itself, to its end: { status, stdout, stderr }.
+export function kolam(args, { input = "", env = {} } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(KOLAM, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
+    const result = { stdout: "", stderr: "" };
+    child.on("error", reject);
+    child.stdin.on("error", () => {}); // it may end without reading
+    child.stdout.on("data", (chunk) => { result.stdout += chunk; });
+    child.stderr.on("data", (chunk) => { result.stderr += chunk; });
+    child.on("close", (code, signal) => resolve({ ...result, status: code ?? signal }));
+    child.stdin.end(input);
+  });
+}
+
+export const temporaryFolder = () => mkdtempSync(join(tmpdir(), "kolam-scenario-"));
+
+// A connection that is written and read by hand.
+export class Wire {
+  constructor(port) {
+    this.text = "";
+    this.socket = connect(port, "127.0.0.1");
+    this.socket.setNoDelay(true);
+    this.isOpen = true;
+    this.socket.on("error", () => {});
+    this.closed = new Promise((resolve) => this.socket.on("close", () => { this.isOpen = false; resolve(); }));
+    this.socket.on("data", (chunk) => { this.text += chunk; this.wake?.(); });
+    this.closed.then(() => this.wake?.());
+  }
+
+  write(text) {
+    return new Promise((resolve) => this.socket.write(text, resolve));
+  }
+
+  // The text so far, once it matches.
+  async until(pattern) {
+    while (!pattern.test(this.text)) {
+      if (!this.isOpen) throw new Error(`closed before ${pattern}: ${this.text}`);
+      await new Promise((resolve) => { this.wake = resolve; });
+    }
+    return this.text;
+  }
+
+  end() {
+    this.socket.destroy();
+    return this.closed;
+  }
+}
+
 export class Server {
   constructor(options = {}) {
-    this.folder = options.folder ?? mkdtempSync(join(tmpdir(), "kolam-scenario-"));
+    this.folder = options.folder ?? temporaryFolder();
     this.keepsFolder = Boolean(options.folder);
     this.args = options.args ?? [];
     this.output = "";
