@@ -237,12 +237,32 @@ static bool check_question(struct call *call, struct json_value body, bool needs
     return is_good;
 }
 
-/* POST: the question becomes the cursor. */
+/* The question is the body; their own client sends it as ?query= of a GET. */
+static bool take_question(struct call *call, struct json_value *out)
+{
+    struct json_problem problem;
+    if (call->request->method == HTTP_POST)
+        return call_json(call, out);
+    if (json_parse(call->parser, call_query(call, "query"), out, &problem))
+        return true;
+    call_fail(call, 400, "malformed", "query isn't JSON: %s at byte %zu", problem.what,
+              problem.offset);
+    return false;
+}
+
+/* Does the request bring a question, or go on at a cursor? */
+static bool is_beginning(struct call *call)
+{
+    return call->request->method == HTTP_POST ||
+           (!call_query(call, "cursor").len && call_query(call, "query").len);
+}
+
+/* The question becomes the cursor. */
 static void begin(struct call *call, const char *kind, bool needs_base, int64_t life_ms)
 {
     struct json_value body;
     int64_t batch;
-    if (!call_json(call, &body) ||
+    if (!take_question(call, &body) ||
         !call_int(call, "batch_size", 1, BATCH_MAX, BATCH_DEFAULT, &batch) ||
         !check_question(call, body, needs_base))
         return;
@@ -403,7 +423,7 @@ static bool is_member(const struct ct_page *page, uint64_t user)
 void handle_ct_profiles(struct call *call)
 {
     struct ct_page page;
-    if (call->request->method == HTTP_POST) {
+    if (is_beginning(call)) {
         begin(call, "ct profiles", false, PROFILES_LIFE_MS);
         return;
     }
@@ -684,7 +704,7 @@ void handle_ct_events(struct call *call)
     struct ct_page page;
     struct event_filter *filters;
     struct event_page e = { .page = &page, .only = CATALOG_NONE };
-    if (call->request->method == HTTP_POST) {
+    if (is_beginning(call)) {
         begin(call, "ct events", true, EVENTS_LIFE_MS);
         return;
     }

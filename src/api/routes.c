@@ -497,8 +497,8 @@ const struct route api_routes[] = {
       ON_WORKER,
       NULL,
       "ClevertapRecords",
-      "The events at a cursor",
-      "cursor",
+      "The events at a cursor, or a cursor for a question",
+      "cursor query batch_size app events profile",
       handle_ct_events },
     { { GET, "/1/profile.json" },
       "clevertapProfile",
@@ -530,8 +530,8 @@ const struct route api_routes[] = {
       ON_WORKER,
       NULL,
       "ClevertapRecords",
-      "The profiles at a cursor",
-      "cursor",
+      "The profiles at a cursor, or a cursor for a question",
+      "cursor query batch_size app events profile",
       handle_ct_profiles },
 
     /* running */
