@@ -24,6 +24,7 @@ enum {
 
 struct shared {
     struct world *world;
+    struct thread_pool *pool; /* of all who ask; NULL: none */
     atomic_uint next_writer;
     atomic_uint wrong;
     atomic_bool is_over;
@@ -121,6 +122,8 @@ struct answers {
     uint64_t batches;  /* of profiles */
     uint64_t activity; /* events that profiles count */
     uint64_t seen;     /* that the catalog counts */
+    uint64_t asked;    /* "Seen", by the query engine */
+    uint64_t asked_sum;
 };
 
 struct visit {
@@ -242,12 +245,46 @@ static void read_slices(struct shared *shared, const struct query_source *source
     arena_done(&arena);
 }
 
+/* By the query engine, whose tasks run on the pool that all share. */
+static void ask_question(struct shared *shared, const struct query_source *source,
+                         struct answers *answers)
+{
+    struct query_options options = { .pool = shared->pool,
+                                     .clock = &shared->world->clock.clock,
+                                     .allows_unknown = true };
+    struct query_problem problem = { 0 };
+    struct query *query = NULL;
+    struct table table;
+    struct arena arena;
+    arena_init(&arena, (size_t)64 << 20);
+    struct err err =
+        query_parse_cql(BYTES("SELECT count(), sum(n) FROM events WHERE event = 'Seen' "
+                              "SINCE '2025-12-31' UNTIL '2026-12-31'"),
+                        &arena, &query, &problem);
+    if (!err.code)
+        err = query_run(query, source, &options, &arena, &table, &problem);
+    expect_ok(shared, err);
+    if (!err.code) {
+        bool is_row = table.row_count == 1 && table.column_count == 2;
+        expect(shared, is_row, "a question without groups has one row");
+        if (is_row && table.cells[0].kind == CELL_INT)
+            answers->asked = (uint64_t)table.cells[0].integer;
+        if (is_row && table.cells[1].kind == CELL_INT)
+            answers->asked_sum = (uint64_t)table.cells[1].integer;
+        if (is_row && table.cells[1].kind == CELL_REAL)
+            answers->asked_sum = (uint64_t)table.cells[1].real;
+        table_done(&table);
+    }
+    arena_done(&arena);
+}
+
 static struct answers read_all(struct shared *shared, const struct project_snapshot *snapshot)
 {
     const struct query_source *source = &snapshot->source;
     struct answers answers = { 0 };
     read_users(shared, source, &answers);
     read_slices(shared, source, &answers);
+    ask_question(shared, source, &answers);
     for (uint32_t e = 0; e < catalog_event_count(source->catalog); e++)
         answers.seen += catalog_event_stats(source->catalog, e).count;
     return answers;
@@ -266,6 +303,8 @@ static void expect_whole(struct shared *shared, uint64_t position, const struct 
     expect(shared, answers->batches == batches, "profiles are of the same position");
     expect(shared, answers->activity == batches * EVENTS, "activity is of the same position");
     expect(shared, answers->seen == answers->rows, "the catalog is of the same position");
+    expect(shared, answers->asked == batches * (EVENTS - 1), "a question counts the same events");
+    expect(shared, answers->asked_sum == answers->asked, "a question adds up the same events");
 }
 
 /* --- reading ------------------------------------------------------------------------------ */
@@ -449,6 +488,7 @@ static void a_busy_project_answers_all_who_ask_from_one_position(void **state)
     struct thread writers[WRITERS];
     struct thread readers[READERS];
     struct thread facts, settler, watching;
+    assert_int_equal(thread_pool_new(2, &shared.pool).code, ERR_NONE);
     assert_int_equal(project_live_open(world->project, &watcher.reader).code, ERR_NONE);
     for (int i = 0; i < READERS; i++)
         start(&readers[i], read_snapshots, &shared);
@@ -473,6 +513,7 @@ static void a_busy_project_answers_all_who_ask_from_one_position(void **state)
     world_open(world);
     assert_whole(&shared, END);
     assert_false(world->is_broken);
+    thread_pool_free(shared.pool);
 }
 
 static void count_done(void *ctx, struct err err, uint64_t position)

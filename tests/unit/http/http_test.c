@@ -23,7 +23,7 @@ struct fixture {
     struct http_server *server;
     struct http_router *router;
     struct thread helper;
-    bool has_helper;
+    atomic_bool has_helper; /* set once it has started */
     atomic_bool gone;
     atomic_int ended;
     struct http_request *waiting;
@@ -80,8 +80,8 @@ static void *count_to_three(void *ctx)
 
 static void start_helper(thread_fn *fn, void *ctx)
 {
-    the->has_helper = true;
     assert_int_equal(thread_start(&the->helper, "helper", fn, ctx).code, ERR_NONE);
+    atomic_store(&the->has_helper, true);
 }
 
 static void begin(void *ctx, struct http_request *request)
