@@ -627,9 +627,13 @@ struct err exec_slice_select(struct exec_task *task, struct exec_slice *slice,
     struct err err = ok();
 
     *out = (struct selection){ .count = 0 };
-    if (slice->slice.events == 0 || tri == TRI_FALSE || range.from_ms >= slice->end_ms ||
-        range.to_ms <= slice->slice.base_ms)
+    if (slice->slice.events == 0)
         return ok();
+    if (tri == TRI_FALSE || range.from_ms >= slice->end_ms ||
+        range.to_ms <= slice->slice.base_ms) {
+        out->bits = new_bits(&eval); /* none: no bits would mean all */
+        return out->bits ? ok() : exec_no_memory();
+    }
     if (is_whole && tri == TRI_TRUE) {
         out->count = slice->slice.events;
         return ok();

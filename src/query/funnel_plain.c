@@ -158,7 +158,7 @@ static struct err open_lane(struct plain *plain, uint32_t step, int32_t month)
     }
     err = exec_slice_select(task, &lane->slice, range_of(plain->plan, step), compiled->filter,
                             &selection);
-    if (err.code)
+    if (err.code || selection.count == 0)
         return err;
     if (selection.bits) {
         err = compact(plain, lane, &selection);

@@ -83,11 +83,10 @@ async function changeHistory(random, driver, history) {
     const person = random.pick(make.PEOPLE);
     const profile = make.randomProfile(random);
     // After a merge, whose value wins is the identity module's own test.
-    if (!history.leads.has(person) && ![...history.leads.values()].includes(person)) {
+    if (Object.keys(profile).length && !history.leads.has(person) && ![...history.leads.values()].includes(person)) {
       history.profiles.set(person, { ...history.profiles.get(person), ...profile });
       history.seq++;
-      if (Object.keys(profile).length)
-        await driver.ask("profiles", { profiles: [{ identity: person, properties: profile }] });
+      await driver.ask("profiles", { profiles: [{ identity: person, properties: profile }] });
     }
   }
   const known = new Set(history.events.map((e) => e.person));
