@@ -417,6 +417,7 @@ void api_stop(struct api *api)
     for (struct call *call = api->running; call; call = call->next)
         atomic_store(&call->gone, true);
     mutex_unlock(&api->running_lock);
+    api_live_stop(api->live);
 }
 
 static void free_kits(struct api *api)

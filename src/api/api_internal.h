@@ -253,6 +253,8 @@ void api_put_properties(struct jsonw *w, const struct catalog *catalog,
 /* --- live (live.c) --------------------------------------------------------------------------------------- */
 
 MUST_CHECK struct err api_live_new(struct api *api, struct live **out);
+/* Every stream ends; no more are begun. */
+void api_live_stop(struct live *live);
 void api_live_free(struct live *live);
 
 /* --- handlers --------------------------------------------------------------------------------------------- */

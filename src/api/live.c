@@ -161,15 +161,22 @@ struct err api_live_new(struct api *api, struct live **out)
     return ok();
 }
 
+void api_live_stop(struct live *live)
+{
+    mutex_lock(&live->lock);
+    bool is_first = !live->stops;
+    live->stops = true;
+    cond_broadcast(&live->wake);
+    mutex_unlock(&live->lock);
+    if (is_first)
+        thread_join(&live->thread);
+}
+
 void api_live_free(struct live *live)
 {
     if (!live)
         return;
-    mutex_lock(&live->lock);
-    live->stops = true;
-    cond_broadcast(&live->wake);
-    mutex_unlock(&live->lock);
-    thread_join(&live->thread);
+    api_live_stop(live);
     cond_done(&live->wake);
     mutex_done(&live->lock);
     free(live);
@@ -217,8 +224,13 @@ void handle_live(struct call *call)
         return;
     }
     mutex_lock(&live->lock);
-    watcher->next = live->arrived;
-    live->arrived = watcher;
-    cond_broadcast(&live->wake);
+    bool is_late = live->stops; /* meanwhile */
+    if (!is_late) {
+        watcher->next = live->arrived;
+        live->arrived = watcher;
+        cond_broadcast(&live->wake);
+    }
     mutex_unlock(&live->lock);
+    if (is_late)
+        watcher_free(watcher);
 }

@@ -85,7 +85,8 @@ MUST_CHECK struct err http_start(const struct http_config *config, struct http_s
 uint16_t http_port(const struct http_server *server);
 /* Takes no more connections, ends streams; waits up to `wait_ms` for requests at work. */
 void http_quiesce(struct http_server *server, int64_t wait_ms);
-/* Closes everything. Deferred requests must all have been replied to (it waits for them). */
+/* Closes everything. Waits for deferred requests to be replied to and for streams to be ended by
+ * their writers. */
 void http_stop(struct http_server *server);
 
 struct http_stats {

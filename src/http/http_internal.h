@@ -76,6 +76,7 @@ struct http_server {
     struct http_conn *conns;
     struct exchange *watched;
     struct http_stream *streams;
+    uint32_t writers; /* of streams, that haven't ended them */
     bool minder_stops;
     struct thread minder;
 };

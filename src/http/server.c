@@ -520,6 +520,11 @@ void http_stop(struct http_server *server)
     http_quiesce(server, 0);
     while (atomic_load(&server->deferred))
         wait_for_none(server, &server->deferred, 1000);
+    /* Their writers still have to end them. */
+    mutex_lock(&server->lock);
+    while (server->writers)
+        (void)cond_wait_ms(&server->wake, &server->lock, 5);
+    mutex_unlock(&server->lock);
     MHD_stop_daemon(server->daemon);
     mutex_lock(&server->lock);
     server->minder_stops = true;

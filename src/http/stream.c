@@ -123,6 +123,7 @@ struct err http_reply_stream(struct http_request *request, int status, const cha
     if (stream->next)
         stream->next->prev = stream;
     x->server->streams = stream;
+    x->server->writers++;
     mutex_unlock(&x->server->lock);
     x->status = status;
     x->type = type;
@@ -168,6 +169,7 @@ void http_stream_end(struct http_stream *stream)
 {
     if (!stream)
         return;
+    struct http_server *server = stream->server;
     mutex_lock(&stream->lock);
     stream->is_ended = true;
     stream->has_writer = false;
@@ -177,6 +179,9 @@ void http_stream_end(struct http_stream *stream)
     mutex_unlock(&stream->lock);
     if (is_last)
         stream_free(stream);
+    mutex_lock(&server->lock);
+    server->writers--; /* the last touch: http_stop waits for it */
+    mutex_unlock(&server->lock);
 }
 
 void streams_end_all(struct http_server *server)
