@@ -5,7 +5,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { Server, Wire, kolam } from "./server.mjs";
+import { Server, Wire, eventually, kolam } from "./server.mjs";
 
 let server;
 before(async () => { server = await Server.start(); });
@@ -47,8 +47,16 @@ test("a stop in order finishes the request at work, says no at readyz, and ends 
   const wire = new Wire(server.port);
   await wire.write(`POST /v1/events HTTP/1.1\r\nHost: kolam\r\nAuthorization: ${server.basic}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`);
   await wire.until(/100 Continue/i);
+  const watcher = new Wire(server.port);
+  await watcher.write("GET /readyz HTTP/1.1\r\nHost: kolam\r\n\r\n");
+  await watcher.until(/200 OK/);
   server.process.kill("SIGTERM");
   while (!/Stopping/.test(server.output)) await new Promise((resolve) => server.process.stderr.once("data", resolve));
+  await eventually(async () => {
+    await watcher.write("GET /readyz HTTP/1.1\r\nHost: kolam\r\n\r\n");
+    return / 503 /.test(watcher.text) || !watcher.isOpen;
+  }, "readyz says no");
+  assert.match(watcher.text, / 503 /);
   await wire.write(body);
   await wire.until(/HTTP\/1\.1 200 OK[^]*"processed":1/);
   assert.equal(await server.exited, 0);
