@@ -44,7 +44,8 @@ struct store_snapshot;
 /*
  * The events of one type, of one shard, in one month: users ascending by row, each user's events
  * in (time, seq) order, masked users left out, whatever parts they lie in. Members come in stages,
- * each paid for when asked; all memory is the arena's.
+ * each paid for when asked; all memory is the arena's, but texts may lie in the snapshot: what is
+ * read lives as long as both.
  */
 struct store_slice {
     uint32_t users;        /* runs */
@@ -137,7 +138,8 @@ struct store_ops {
     uint32_t (*shards)(const struct store_snapshot *snapshot);
     uint32_t (*shard_rows)(const struct store_snapshot *snapshot,
                            uint32_t shard); /* user rows: all rows are below it */
-    /* The months of a shard that hold events of the type within [from_ms, to_ms), ascending. */
+    /* The months of a shard that hold events of the type within [from_ms, to_ms), ascending. Events
+     * of masked users count here: a month's slice may turn out empty. */
     struct err (*months)(struct store_snapshot *snapshot, uint32_t shard, uint32_t event,
                          int64_t from_ms, int64_t to_ms, struct arena *arena,
                          const int32_t **months_out, uint32_t *count_out);

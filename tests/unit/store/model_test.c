@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { HISTORIES = 60, STEPS = 60 };
+enum { HISTORIES = 40, STEPS = 60 };
 
 struct world {
     struct disk_sim *sim;
