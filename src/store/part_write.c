@@ -358,14 +358,26 @@ static void put_codes(struct part_writer *writer, uint32_t property, enum value_
 
 struct text_order {
     const struct bytes *texts;
-    const uint64_t *prefixes; /* the first 8 bytes as a number that compares like them */
+    const uint64_t
+        *prefixes; /* 8 bytes behind what all share, as a number that compares like them */
 };
 
-static uint64_t text_prefix(struct bytes text)
+static size_t shared_length(struct bytes a, struct bytes b, size_t most)
+{
+    size_t length = 0;
+    most = a.len < most ? a.len : most;
+    most = b.len < most ? b.len : most;
+    while (length < most && a.ptr[length] == b.ptr[length])
+        length++;
+    return length;
+}
+
+static uint64_t text_prefix(struct bytes text, size_t skip)
 {
     uint8_t first[8] = { 0 };
-    if (text.len > 0)
-        memcpy(first, text.ptr, text.len < 8 ? text.len : 8);
+    size_t left = text.len - skip;
+    if (left > 0)
+        memcpy(first, text.ptr + skip, left < 8 ? left : 8);
     return __builtin_bswap64(load_le64(first));
 }
 
@@ -388,12 +400,15 @@ static void put_texts(struct part_writer *writer, uint32_t property, enum value_
     if (!order || !spare || !prefixes)
         return;
     uint32_t count = 0;
+    size_t skip = SIZE_MAX;
     for (uint32_t i = 0; i < total; i++) {
         if (!is_used[i])
             continue;
-        prefixes[i] = text_prefix(column->texts[i]);
         order[count++] = i;
+        skip = shared_length(column->texts[i], column->texts[order[0]], skip);
     }
+    for (uint32_t i = 0; i < count; i++)
+        prefixes[order[i]] = text_prefix(column->texts[order[i]], skip);
     struct text_order ctx = { .texts = column->texts, .prefixes = prefixes };
     sort_numbers(order, spare, count, compare_texts, &ctx);
 

@@ -128,7 +128,8 @@ struct store_ops {
     struct err (*checkpoint_write)(struct store *store, struct bytes extra);
 
     /* background: one bounded step of compaction (runs into parts, patches, folding, retention);
-     * *did_work_out false: nothing to do. */
+     * *did_work_out false: nothing to do. While events come in, only what presses is done; the rest
+     * is, once nothing was appended since the last checkpoint_begin. */
     struct err (*maintain)(struct store *store, bool *did_work_out);
     struct store_stats (*stats)(const struct store *store);
     void (*close)(struct store *store);

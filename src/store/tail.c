@@ -3,8 +3,8 @@
  *
  * Each event type has a table of growing arrays; each (property, type) of it a column of row indexes
  * and values, so that a property costs nothing where it's absent. Texts are interned: sealing then
- * sorts each once. Properties of one type mostly come in the same order, so the column of the i-th
- * property is first looked for at place i.
+ * sorts each once. Properties of one type mostly come in the same order, so the column of one is
+ * first looked for behind that of the one before.
  */
 #include "store/tail.h"
 
@@ -143,25 +143,26 @@ static struct err find_table(struct tail *tail, uint32_t event, uint32_t *table_
     return ok();
 }
 
+/* *at: where to begin looking; where it was found, plus one. */
 static struct tail_column *find_column(struct tail_table *table, uint32_t property,
-                                       enum value_type type, uint32_t guess)
+                                       enum value_type type, uint32_t *at)
 {
-    struct tail_column *columns = table->columns;
-    if (guess < table->column_count && columns[guess].property == property &&
-        columns[guess].type == type)
-        return &columns[guess];
-    for (uint32_t c = 0; c < table->column_count; c++)
-        if (columns[c].property == property && columns[c].type == type)
-            return &columns[c];
+    for (uint32_t k = 0; k < table->column_count; k++) {
+        uint32_t c = *at < table->column_count ? *at : 0;
+        *at = c + 1;
+        if (table->columns[c].property == property && table->columns[c].type == type)
+            return &table->columns[c];
+    }
     if (table->column_count == table->column_cap) {
         uint32_t cap = table->column_cap ? table->column_cap * 2 : 8;
         if (!resize(&table->columns, cap, sizeof *table->columns))
             return NULL;
         table->column_cap = cap;
     }
-    columns = table->columns;
-    columns[table->column_count] = (struct tail_column){ .property = property, .type = type };
-    return &columns[table->column_count++];
+    table->columns[table->column_count++] =
+        (struct tail_column){ .property = property, .type = type };
+    *at = table->column_count;
+    return &table->columns[table->column_count - 1];
 }
 
 /* --- values ---------------------------------------------------------------------------- */
@@ -218,9 +219,9 @@ static struct err value_bits(struct tail *tail, const struct value *value, uint6
 }
 
 static struct err put_value(struct tail *tail, struct tail_table *table, uint32_t property,
-                            const struct value *value, uint32_t guess)
+                            const struct value *value, uint32_t *at)
 {
-    struct tail_column *column = find_column(table, property, value->type, guess);
+    struct tail_column *column = find_column(table, property, value->type, at);
     if (!column)
         return no_memory();
     if (column->count == column->cap) {
@@ -235,9 +236,9 @@ static struct err put_value(struct tail *tail, struct tail_table *table, uint32_
     if (err.code)
         return err;
     bool is_again = column->count > 0 && column->index[column->count - 1] == table->count;
-    uint32_t at = is_again ? column->count - 1 : column->count++;
-    column->index[at] = table->count;
-    column->value[at] = bits;
+    uint32_t to = is_again ? column->count - 1 : column->count++;
+    column->index[to] = table->count;
+    column->value[to] = bits;
     return ok();
 }
 
@@ -272,11 +273,12 @@ struct err tail_append(struct tail *tail, uint32_t row, uint32_t origin,
     struct tail_table *table = &tail->tables[number];
     if (!reserve_entry(tail) || !reserve_row(table))
         return no_memory();
+    uint32_t at = 0;
     for (uint32_t i = 0; i < event->property_count; i++) {
         const struct store_property *property = &event->properties[i];
         if (property->value.type == VALUE_NULL)
             continue;
-        err = put_value(tail, table, property->property, &property->value, i);
+        err = put_value(tail, table, property->property, &property->value, &at);
         if (err.code) {
             drop_values(table);
             return err;
