@@ -27,6 +27,7 @@ build: web
 web: web/dist/index.html
 web/dist/index.html: web/package-lock.json $(shell find web/src web/public web/index.html web/vite.config.ts -type f 2>/dev/null)
 	@tools/install_packages.sh build
+	@echo "Building the dashboard (web/)"
 	@cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
 

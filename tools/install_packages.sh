@@ -31,7 +31,7 @@ if [ "$(id -u)" != 0 ]; then
     echo "These packages are missing; install them as root:$missing" >&2
     exit 4
 fi
-echo "Installing:$missing" >&2
+echo "Installing from Debian (a minute or two):$missing" >&2
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # shellcheck disable=SC2086

@@ -98,14 +98,20 @@ int command_check(struct cli *cli)
     char control[4200];
     (void)snprintf(control, sizeof control, "%.4000s/control.db", path);
     FILE *file = fopen(control, "rb");
+    if (!file && errno == EACCES)
+        return cli_say(CLI_ENVIRONMENT, "%s: this user may not read it", path);
     if (!file)
-        return cli_say(CLI_REFUSED, "%s: it isn't a folder of Kolam", path);
+        return cli_say(CLI_REFUSED, "%s: it isn't a folder of Kolam: name it with --data", path);
     (void)fclose(file);
     struct err err = disk_real(path, &disk);
     if (err.code)
         return cli_say_err(err, path);
     err = disk_lock(disk, "LOCK", &lock);
-    int status = err.code ? cli_say_err(err, path) : CLI_DONE;
+    int status = CLI_DONE;
+    if (err.code == ERR_BUSY)
+        status = cli_say(CLI_ENVIRONMENT, "%s: another kolam is using it: stop that first", path);
+    else if (err.code)
+        status = cli_say_err(err, path);
     if (status == CLI_DONE)
         status = check_stores(disk, cli_flag(cli, "deep"), &damages);
     disk_unlock(lock);

@@ -63,6 +63,8 @@ int cli_folder_open(const struct cli *cli, bool creates, struct cli_folder *out)
         char control[4200];
         (void)snprintf(control, sizeof control, "%s/control.db", path);
         FILE *file = fopen(control, "rb");
+        if (!file && errno == EACCES)
+            return cli_say(CLI_ENVIRONMENT, "%s: this user may not read it", path);
         if (!file)
             return cli_say(CLI_REFUSED,
                            "%s: it isn't a folder of Kolam: name it with --data, or make "
@@ -74,6 +76,9 @@ int cli_folder_open(const struct cli *cli, bool creates, struct cli_folder *out)
     sys_entropy(&seed, sizeof seed);
     base_seed_set(seed);
     struct err err = disk_real(path, &out->disk);
+    if (err.code == ERR_OS)
+        return cli_say(CLI_ENVIRONMENT, "%s: the folder can't be made or used: %s", path,
+                       strerror(err.os));
     if (!err.code)
         err = thread_pool_new(sys_cpu_count() > 1 ? sys_cpu_count() - 1 : 1, &out->pool);
     if (!err.code)
@@ -82,7 +87,10 @@ int cli_folder_open(const struct cli *cli, bool creates, struct cli_folder *out)
         err = open_accounts(out);
     if (!err.code)
         return CLI_DONE;
-    int status = cli_say_err(err, path);
+    int status =
+        err.code == ERR_BUSY && !is_word_of(cli->command->options, "server")
+            ? cli_say(CLI_ENVIRONMENT, "%s: another kolam is using it: stop that first", path)
+            : cli_say_err(err, path);
     cli_folder_close(out);
     return status;
 }

@@ -467,6 +467,20 @@ static int import_to_server(struct cli *cli)
     return tell_sum(status, &sum);
 }
 
+/* Before a folder or a project is made for them. */
+static int find_files(const struct cli *cli)
+{
+    for (size_t i = 0; i < cli_args(cli); i++) {
+        const char *path = cli_arg(cli, i);
+        FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+        if (!file)
+            return cli_say(CLI_REFUSED, "%s: %s", path, strerror(errno));
+        if (file != stdin)
+            (void)fclose(file);
+    }
+    return CLI_DONE;
+}
+
 int command_import(struct cli *cli)
 {
     struct cli_folder folder;
@@ -475,10 +489,13 @@ int command_import(struct cli *cli)
     struct cli_imported sum = { .lines = 0 };
     if (!cli_args(cli))
         return cli_say(CLI_USAGE, "name the files to import (- is stdin)");
+    int status = find_files(cli);
+    if (status != CLI_DONE)
+        return status;
     if (cli_has_server(cli))
         return import_to_server(cli);
     bool creates = cli_flag(cli, "create");
-    int status = cli_folder_open(cli, creates, &folder);
+    status = cli_folder_open(cli, creates, &folder);
     if (status != CLI_DONE)
         return status;
     status = cli_project(&folder, cli_text(cli, "project"), creates, cli_text(cli, "time-zone"),

@@ -78,7 +78,8 @@ static void walk_csv(struct bytes csv, size_t widths[COLUMNS_MAX], bool prints)
             if (!prints)
                 continue;
             printf("%.*s", BYTES_FMT(fields[i]));
-            for (size_t pad = width; i + 1 < count && pad < widths[i] + 2; pad++)
+            size_t end = (width > widths[i] ? width : widths[i]) + 2;
+            for (size_t pad = width; i + 1 < count && pad < end; pad++)
                 (void)fputc(' ', stdout);
         }
         if (prints)
@@ -114,22 +115,43 @@ void put_url_part(struct buf *to, struct bytes text)
     }
 }
 
+/* For a question: the name that was meant, and where in the question. */
+static void put_details(struct json_value details, char *to, size_t size)
+{
+    struct json_value line;
+    struct json_value column;
+    struct json_value name;
+    size_t len = 0;
+    to[0] = 0;
+    if (json_find(details, BYTES("suggestion"), &name) && json_is(name, JSON_STRING))
+        len = (size_t)snprintf(to, size, ": did you mean %.*s?", BYTES_FMT(json_string(name)));
+    if (len < size && json_find(details, BYTES("line"), &line) && json_is(line, JSON_INT) &&
+        json_find(details, BYTES("column"), &column) && json_is(column, JSON_INT))
+        (void)snprintf(to + len, size - len, " (line %lld, column %lld)", (long long)json_int(line),
+                       (long long)json_int(column));
+}
+
 static int say_refusal(int status, struct bytes answer)
 {
     struct json_parser *parser;
     struct json_value root;
     struct json_value text;
+    struct json_value details;
     struct json_problem problem;
     char words[1024];
+    char more[512] = "";
     (void)snprintf(words, sizeof words, "the server answered %d", status);
     struct err err = json_parser_new(1 << 20, 64, &parser);
     if (!err.code) {
         if (json_parse(parser, answer, &root, &problem) && json_find(root, BYTES("error"), &text) &&
-            json_is(text, JSON_STRING))
+            json_is(text, JSON_STRING)) {
             (void)snprintf(words, sizeof words, "%.*s", BYTES_FMT(json_string(text)));
+            if (json_find(root, BYTES("details"), &details) && json_is(details, JSON_OBJECT))
+                put_details(details, more, sizeof more);
+        }
         json_parser_free(parser);
     }
-    return cli_say(CLI_REFUSED, "%s", words);
+    return cli_say(CLI_REFUSED, "%s%s", words, more);
 }
 
 int cli_call(const struct cli *cli, int method, const char *path, const char *accept,
