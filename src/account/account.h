@@ -148,7 +148,9 @@ bool account_link_is_good(struct accounts *accounts, enum account_link kind, str
 struct account_setup {
     struct bytes name, email, password, organisation, project, time_zone;
 };
-/* Makes the owner with the first organisation and project, and uses the link up: all or nothing.
+/* Makes the owner with the first organisation and project, and uses the link up: all or nothing. An
+ * organisation that commands made before takes the name and belongs to the owner; a project of that
+ * name in it is the project.
  * ERR_MISSING: not a good link. ERR_INVALID. Slow on purpose (Argon2id). */
 MUST_CHECK struct err account_setup(struct accounts *accounts, struct bytes token,
                                     const struct account_setup *setup, const char *remote,

@@ -103,6 +103,10 @@ void sessions_free(struct accounts *accounts);
 /* Within a transaction; the caller adds to memory with project_remember after the commit. */
 MUST_CHECK struct err organisation_insert(struct accounts *accounts, struct bytes name,
                                           struct organisation *out);
+/* The name, in the database; then, when that is durable, in memory. */
+MUST_CHECK struct err organisation_rename(struct accounts *accounts, struct bytes name,
+                                          struct organisation *organisation);
+void organisation_renamed(struct accounts *accounts, const struct organisation *organisation);
 MUST_CHECK struct err project_insert(struct accounts *accounts, const char *organisation,
                                      struct bytes name, struct bytes time_zone, struct bytes kind,
                                      struct account_project *out);

@@ -382,6 +382,26 @@ struct err organisation_insert(struct accounts *accounts, struct bytes name,
                   out->id, name, clock_now_ms(accounts->clock));
 }
 
+struct err organisation_rename(struct accounts *accounts, struct bytes name,
+                               struct organisation *organisation)
+{
+    if (!is_name(name) || !text_to(name, organisation->name, sizeof organisation->name))
+        return err_new(ERR_INVALID, "account: an organisation's name");
+    return db_run(accounts->db, "UPDATE organisations SET name = ?2 WHERE id = ?1", "zt",
+                  organisation->id, name);
+}
+
+void organisation_renamed(struct accounts *accounts, const struct organisation *organisation)
+{
+    rwlock_write(&accounts->lock);
+    for (size_t i = 0; i < accounts->organisations.count; i++) {
+        struct organisation *known = accounts->organisations.items[i];
+        if (strcmp(known->id, organisation->id) == 0)
+            *known = *organisation;
+    }
+    rwlock_unlock(&accounts->lock);
+}
+
 struct organisation_new {
     struct bytes name;
     struct organisation made;

@@ -332,13 +332,32 @@ struct err account_use_ticket(struct accounts *accounts, struct bytes token, con
 
 /* --- the first owner ---------------------------------------------------------------------------- */
 
+/* Commands may have made an organisation and projects before anybody had an account (kolam import
+ * --create). The first owner takes those over: another organisation beside them would be one whose
+ * people never see that data. */
 struct setup_job {
     struct bytes token;
     const struct account_setup *setup;
     struct person_new person;
     struct organisation organisation;
     struct account_project project;
+    bool has_organisation;
+    bool has_project;
 };
+
+static void find_made_before(struct accounts *accounts, struct setup_job *job)
+{
+    struct account_project project;
+    struct err err = account_first_organisation(accounts, job->organisation.id);
+    job->has_organisation = !err.code;
+    for (size_t n = 0; !job->has_project && account_project_at(accounts, n, &project); n++) {
+        job->has_project = job->has_organisation &&
+                           strcmp(project.organisation, job->organisation.id) == 0 &&
+                           bytes_equal(bytes_from(project.name), job->setup->project);
+        if (job->has_project)
+            job->project = project;
+    }
+}
 
 static struct err do_setup(void *ctx, struct accounts *accounts)
 {
@@ -346,8 +365,10 @@ static struct err do_setup(void *ctx, struct accounts *accounts)
     char nobody[ACCOUNT_ID_SIZE];
     struct err err = use_link(accounts, LINK_SETUP, job->token, nobody);
     if (!err.code)
-        err = organisation_insert(accounts, job->setup->organisation, &job->organisation);
-    if (!err.code)
+        err = job->has_organisation
+                  ? organisation_rename(accounts, job->setup->organisation, &job->organisation)
+                  : organisation_insert(accounts, job->setup->organisation, &job->organisation);
+    if (!err.code && !job->has_project)
         err = project_insert(accounts, job->organisation.id, job->setup->project,
                              job->setup->time_zone, BYTES("production"), &job->project);
     job->person.organisation = job->organisation.id;
@@ -371,12 +392,15 @@ struct err account_setup(struct accounts *accounts, struct bytes token,
     if (!setup->password.len)
         return err_new(ERR_INVALID, "account: password");
     struct err err = prepare_person(&job.person, setup->password);
+    find_made_before(accounts, &job);
     if (!err.code)
         err = account_change(accounts, &actor, "", "setup", setup->email, do_setup, &job);
-    if (!err.code)
+    if (!err.code && job.has_organisation)
+        organisation_renamed(accounts, &job.organisation);
+    else if (!err.code)
         err = remember(accounts, &accounts->organisations, &job.organisation,
                        sizeof job.organisation);
-    if (!err.code)
+    if (!err.code && !job.has_project)
         err = remember(accounts, &accounts->projects, &job.project, sizeof job.project);
     if (!err.code)
         err = remember_person(accounts, &job.person.member);

@@ -104,6 +104,31 @@ static void the_setup_link_makes_the_owner_once(void **state)
     assert_true(account_has_people(f->accounts));
 }
 
+static void the_first_owner_takes_over_what_commands_made(void **state)
+{
+    struct fixture *f = *state;
+    const struct account_actor command = { .kind = "command", .id = "", .remote = "" };
+    struct account_project imported;
+    struct account_member member;
+    char organisation[ACCOUNT_ID_SIZE];
+    assert_int_equal(
+        account_organisation_create(f->accounts, &command, BYTES("Organisation"), organisation)
+            .code,
+        ERR_NONE);
+    assert_int_equal(account_project_create(f->accounts, &command, organisation, BYTES("Shop"),
+                                            BYTES("UTC"), BYTES("production"), &imported)
+                         .code,
+                     ERR_NONE);
+    found(f);
+    assert_string_equal(f->project.id, imported.id);
+    for (int pass = 0; pass < 2; pass++, reopen(f)) {
+        assert_true(account_member_at(f->accounts, f->person, 0, &member));
+        assert_string_equal(member.organisation, organisation);
+        assert_string_equal(member.organisation_name, "Dots");
+        assert_false(account_project_at(f->accounts, 1, &imported));
+    }
+}
+
 static void a_link_ends_with_its_time(void **state)
 {
     struct fixture *f = *state;
@@ -345,6 +370,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PROMISE(the_setup_link_makes_the_owner_once),
+        PROMISE(the_first_owner_takes_over_what_commands_made),
         PROMISE(a_link_ends_with_its_time),
         PROMISE(a_password_signs_in_and_ten_wrong_ones_close_the_door_for_a_while),
         PROMISE(a_ticket_signs_in_once),
