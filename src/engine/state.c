@@ -400,6 +400,20 @@ static struct err apply_merge(struct apply *apply, const struct command *command
     return follow_merge(state, merged, survivor);
 }
 
+/* Rows of those who were merged into the user may still lie in files, hidden: they go as well. */
+static struct err erase_events(struct state *state, uint32_t user)
+{
+    uint32_t count = identity_merged_into(state->identity, user, NULL, 0);
+    uint32_t *merged = arena_alloc(&state->scratch, count * sizeof *merged);
+    if (!merged)
+        return err_new(ERR_NOMEM, "project: erase");
+    (void)identity_merged_into(state->identity, user, merged, count);
+    struct err err = state->store->ops->mask_user(state->store, user, true);
+    for (uint32_t i = 0; i < count && !err.code; i++)
+        err = state->store->ops->mask_user(state->store, merged[i], true);
+    return err;
+}
+
 static struct err apply_erase(struct apply *apply, const struct command *command)
 {
     struct state *state = apply->state;
@@ -407,7 +421,7 @@ static struct err apply_erase(struct apply *apply, const struct command *command
         uint32_t user = find_ref(state, &command->refs[i]);
         if (user == USER_NONE)
             continue;
-        struct err err = state->store->ops->mask_user(state->store, user, true);
+        struct err err = erase_events(state, user);
         if (err.code)
             return err;
         err = profile_clear(state->profiles, user);

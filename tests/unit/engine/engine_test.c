@@ -161,6 +161,58 @@ static void an_erased_person_leaves_no_trace_and_late_events_bring_nothing_back(
     }
 }
 
+static bool is_in_parts(struct world *world, struct bytes text)
+{
+    bool is_there = false;
+    for (int shard = 0; shard < 2; shard++) {
+        char dir[64];
+        char path[600];
+        struct buf names;
+        struct buf bytes;
+        size_t count = 0;
+        buf_init(&names, 1 << 20);
+        buf_init(&bytes, 1 << 24);
+        (void)snprintf(dir, sizeof dir, "projects/p/shard-%03d", shard);
+        assert_int_equal(disk_list(disk_sim_disk(world->sim), dir, &names, &count).code, ERR_NONE);
+        const char *name = (const char *)names.ptr;
+        for (size_t i = 0; i < count; i++, name += strlen(name) + 1) {
+            (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+            buf_reset(&bytes);
+            assert_int_equal(disk_read_file(disk_sim_disk(world->sim), path, 1 << 24, &bytes).code,
+                             ERR_NONE);
+            is_there |= memmem(bytes.ptr, bytes.len, text.ptr, text.len) != NULL;
+        }
+        buf_done(&names);
+        buf_done(&bytes);
+    }
+    return is_there;
+}
+
+static void erasing_somebody_takes_those_merged_into_them_out_of_the_files(void **state)
+{
+    struct world *world = *state;
+    struct value secret = value_string(BYTES("an unforgettable word"));
+    assert_int_equal(world_send(world, 0, 400, false).code, ERR_NONE);
+    command_writer_reset(world->writer, world->clock.ms);
+    command_begin(world->writer, COMMAND_EVENT, DAY_ONE);
+    command_ref(world->writer, REF_IDENTITY, BYTES("p9"));
+    command_name(world->writer, BYTES("Seen"), false);
+    command_property(world->writer, BYTES("secret"), PROPERTY_SET, &secret);
+    command_end(world->writer);
+    assert_int_equal(world_submit(world).code, ERR_NONE);
+    assert_int_equal(project_settle(world->project).code, ERR_NONE);
+    merge(world, "p9", "p1");
+    assert_int_equal(project_settle(world->project).code, ERR_NONE);
+    assert_true(is_in_parts(world, secret.string));
+    command_writer_reset(world->writer, world->clock.ms);
+    command_begin(world->writer, COMMAND_ERASE, world->clock.ms);
+    command_ref(world->writer, REF_IDENTITY, BYTES("p1"));
+    command_end(world->writer);
+    assert_int_equal(world_submit(world).code, ERR_NONE);
+    assert_int_equal(project_settle(world->project).code, ERR_NONE);
+    assert_false(is_in_parts(world, secret.string));
+}
+
 static void a_second_server_on_the_folder_is_refused(void **state)
 {
     struct world *world = *state;
@@ -369,6 +421,7 @@ int main(void)
         TEST(a_snapshot_stays_as_it_was),
         TEST(a_merge_moves_every_event_once),
         TEST(an_erased_person_leaves_no_trace_and_late_events_bring_nothing_back),
+        TEST(erasing_somebody_takes_those_merged_into_them_out_of_the_files),
         TEST(a_second_server_on_the_folder_is_refused),
         TEST(a_full_disk_refuses_new_data_goes_on_answering_and_recovers),
         TEST(a_failed_sync_ends_everything_and_acknowledges_nothing),
