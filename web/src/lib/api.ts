@@ -73,7 +73,8 @@ async function errorOf(response: Response): Promise<ApiError> {
   } catch {
     // A proxy in front may answer with a page; the status says enough.
   }
-  const message = typeof body.error === 'string' ? body.error : `The server answered ${response.status}.`;
+  const said = typeof body.error === 'string' && body.error ? body.error : `The server answered ${response.status}.`;
+  const message = said.slice(0, 1).toUpperCase() + said.slice(1);
   return new ApiError(
     response.status,
     message,

@@ -120,7 +120,7 @@ function HeatCell({ cell, show, strong }: { cell: RetentionCell | undefined; sho
   return (
     <td
       title={`${number(cell.users)} users, ${share(cell.rate)}${cell.complete ? '' : ', not over yet'}`}
-      className={`rounded-sm px-1 text-center ${strong ? 'font-semibold' : ''} ${cell.complete ? '' : 'heat-open'}`}
+      className={`rounded-sm px-1 text-center ${strong ? 'font-semibold' : ''} ${cell.users === 0 ? 'text-muted' : ''} ${cell.complete ? '' : 'heat-open'}`}
       style={{ backgroundColor: `rgb(var(--heat) / calc(var(--heat-most) * ${depth.toFixed(3)}))` }}
     >
       {show === 'rate' ? percent(cell.rate) : number(cell.users)}
