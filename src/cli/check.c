@@ -17,22 +17,15 @@ static void on_damage(void *ctx, const char *file, uint64_t offset, const char *
 }
 
 /* Before anything else opens it: the files as they lie there. */
-static int check_store(struct disk *disk, const char *project, bool is_deep, uint64_t *damages)
+static int check_files(struct disk *disk, const char *project, bool is_deep, uint64_t *damages)
 {
     struct checking checking = { .project = project };
-    char dir[100];
-    char manifest[120];
+    char about[100];
     uint64_t events = 0;
-    bool exists = false;
-    (void)snprintf(dir, sizeof dir, "projects/%s", project);
-    (void)snprintf(manifest, sizeof manifest, "%s/MANIFEST", dir);
-    struct err err = disk_exists(disk, manifest, &exists);
-    if (!err.code && exists)
-        err = store_check_files(disk, dir, is_deep, on_damage, &checking, &events);
-    if (err.code && !checking.damages) {
-        if (err.code != ERR_CORRUPT)
-            return cli_say_err(err, dir);
-        on_damage(&checking, "MANIFEST", 0, err.what);
+    struct err err = engine_check_files(disk, project, is_deep, on_damage, &checking, &events);
+    if (err.code) {
+        (void)snprintf(about, sizeof about, "projects/%.80s", project);
+        return cli_say_err(err, about);
     }
     *damages += checking.damages;
     printf("%s: projects/%s: %llu events in files\n", checking.damages ? "DAMAGED" : "good",
@@ -40,7 +33,7 @@ static int check_store(struct disk *disk, const char *project, bool is_deep, uin
     return CLI_DONE;
 }
 
-static int check_stores(struct disk *disk, bool is_deep, uint64_t *damages)
+static int check_projects(struct disk *disk, bool is_deep, uint64_t *damages)
 {
     struct buf names;
     size_t count = 0;
@@ -54,7 +47,7 @@ static int check_stores(struct disk *disk, bool is_deep, uint64_t *damages)
         status = cli_say_err(err, "projects");
     const char *name = (const char *)names.ptr;
     for (size_t i = 0; i < count && status == CLI_DONE; i++, name += strlen(name) + 1)
-        status = check_store(disk, name, is_deep, damages);
+        status = check_files(disk, name, is_deep, damages);
     buf_done(&names);
     return status;
 }
@@ -113,7 +106,7 @@ int command_check(struct cli *cli)
     else if (err.code)
         status = cli_say_err(err, path);
     if (status == CLI_DONE)
-        status = check_stores(disk, cli_flag(cli, "deep"), &damages);
+        status = check_projects(disk, cli_flag(cli, "deep"), &damages);
     disk_unlock(lock);
     disk_free(disk);
     if (status == CLI_DONE && !damages)

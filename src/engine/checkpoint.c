@@ -216,6 +216,22 @@ struct err checkpoint_write(struct project *project)
     return ok();
 }
 
+/* The whole file, with its header checked. */
+static struct err read_state(struct disk *disk, const char *path, struct buf *file)
+{
+    uint8_t header[HEADER_SIZE];
+    struct err err = disk_read_file(disk, path, STATE_LIMIT, file);
+    if (err.code)
+        return err;
+    if (file->len < HEADER_SIZE)
+        return err_new(ERR_CORRUPT, "checkpoint: the state file is cut short");
+    put_header(header, load_le64(file->ptr + 8),
+               bytes_of(file->ptr + HEADER_SIZE, file->len - HEADER_SIZE));
+    if (memcmp(header, file->ptr, HEADER_SIZE) != 0)
+        return err_new(ERR_CORRUPT, "checkpoint: the state file doesn't check");
+    return ok();
+}
+
 struct err checkpoint_load(struct project *project, struct bytes extra)
 {
     char name[NAME_MAX_BYTES];
@@ -231,19 +247,18 @@ struct err checkpoint_load(struct project *project, struct bytes extra)
 
     struct buf file;
     buf_init(&file, STATE_LIMIT);
-    struct err err = disk_read_file(project->engine->config.disk, path, STATE_LIMIT, &file);
-    if (err.code)
-        goto done;
-    err = err_new(ERR_CORRUPT, "checkpoint: the state file doesn't check");
-    if (file.len < HEADER_SIZE || memcmp(file.ptr, MAGIC, sizeof MAGIC) != 0)
-        goto done;
-    struct bytes body = bytes_of(file.ptr + HEADER_SIZE, file.len - HEADER_SIZE);
-    uint8_t header[HEADER_SIZE];
-    put_header(header, load_le64(file.ptr + 8), body);
-    if (memcmp(header, file.ptr, HEADER_SIZE) != 0)
-        goto done;
-    err = state_load(&project->state, body);
-done:
+    struct err err = read_state(project->engine->config.disk, path, &file);
+    if (!err.code)
+        err = state_load(&project->state, bytes_slice(buf_bytes(&file), HEADER_SIZE, SIZE_MAX));
+    buf_done(&file);
+    return err;
+}
+
+struct err checkpoint_verify(struct disk *disk, const char *path)
+{
+    struct buf file;
+    buf_init(&file, STATE_LIMIT);
+    struct err err = read_state(disk, path, &file);
     buf_done(&file);
     return err;
 }

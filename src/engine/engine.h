@@ -48,6 +48,12 @@ void engine_close(struct engine *engine);
 /* As a kill would leave it: for crash tests. Nothing more is written. */
 void engine_abandon(struct engine *engine);
 
+/* Reads the files of a project that nobody has open, each checksum and count, and tells every damage
+ * with its file (relative to the project's folder) and place. `is_deep` recounts what is derived. */
+typedef void engine_damage_fn(void *ctx, const char *file, uint64_t offset, const char *what);
+MUST_CHECK struct err engine_check_files(struct disk *disk, const char *project, bool is_deep,
+                                         engine_damage_fn *damage, void *ctx, uint64_t *events_out);
+
 /* --- projects --------------------------------------------------------------------- */
 
 struct project_settings {

@@ -147,6 +147,8 @@ MUST_CHECK struct err checkpoint_begin(struct project *project);
 MUST_CHECK struct err checkpoint_write(struct project *project);
 /* Loads the state file that the manifest's words name; none: an empty state. */
 MUST_CHECK struct err checkpoint_load(struct project *project, struct bytes extra);
+/* ERR_CORRUPT: the state file's checksum doesn't hold. */
+MUST_CHECK struct err checkpoint_verify(struct disk *disk, const char *path);
 
 void project_broken(struct project *project, struct err err);
 void project_warn(struct project *project, const char *what, struct err err);
