@@ -51,6 +51,12 @@ MUST_CHECK struct err accounts_maintain(struct accounts *accounts);
 /* The file's own consistency and the chain of the audit log. ERR_CORRUPT. */
 MUST_CHECK struct err accounts_check(struct accounts *accounts);
 
+/* Random bytes of the server's own, made at the first asking and the same from then on: to sign
+ * what it hands out. */
+enum { ACCOUNT_SECRET_SIZE = 32 };
+MUST_CHECK struct err account_secret(struct accounts *accounts, const char *name,
+                                     uint8_t secret_out[ACCOUNT_SECRET_SIZE]);
+
 /* Who does something, for the audit log. */
 struct account_actor {
     const char *kind;   /* "person", "client", "command" */

@@ -39,6 +39,8 @@ const char *const account_migrations[] = {
     " SELECT RAISE(ABORT, 'the audit log only grows'); END;"
     "CREATE TRIGGER audit_remains BEFORE DELETE ON audit BEGIN"
     " SELECT RAISE(ABORT, 'the audit log only grows'); END;",
+
+    "CREATE TABLE secrets(name TEXT PRIMARY KEY, value BLOB NOT NULL);",
 };
 const int account_migration_count = sizeof account_migrations / sizeof account_migrations[0];
 
@@ -365,6 +367,31 @@ struct err accounts_check(struct accounts *accounts)
     struct err err = accounts->db->ops->check(accounts->db);
     if (!err.code)
         err = audit_verify(accounts);
+    mutex_unlock(&accounts->db_lock);
+    return err;
+}
+
+struct err account_secret(struct accounts *accounts, const char *name,
+                          uint8_t secret_out[ACCOUNT_SECRET_SIZE])
+{
+    struct db *db = accounts->db;
+    struct db_stmt *stmt;
+    uint8_t fresh[ACCOUNT_SECRET_SIZE];
+    crypt_random(fresh, sizeof fresh);
+    mutex_lock(&accounts->db_lock);
+    struct err err = db_run(db, "INSERT OR IGNORE INTO secrets(name, value) VALUES(?1, ?2)", "zb",
+                            name, bytes_of(fresh, sizeof fresh));
+    if (!err.code)
+        err = db_query(db, &stmt, "SELECT value FROM secrets WHERE name = ?1", "z", name);
+    if (!err.code) {
+        bool has_row = false;
+        err = db_step(db, stmt, &has_row);
+        if (!err.code && (!has_row || db_bytes(db, stmt, 0).len != ACCOUNT_SECRET_SIZE))
+            err = err_new(ERR_CORRUPT, "account: a secret");
+        if (!err.code)
+            memcpy(secret_out, db_bytes(db, stmt, 0).ptr, ACCOUNT_SECRET_SIZE);
+        db_done(db, stmt);
+    }
     mutex_unlock(&accounts->db_lock);
     return err;
 }

@@ -375,8 +375,9 @@ struct err api_new(const struct api_config *config, struct api **out)
     cond_init(&api->queue_wake);
     mutex_init(&api->running_lock);
     mutex_init(&api->kit_lock);
-    crypt_random(api->cursor_key, sizeof api->cursor_key);
     struct err err = limits_init(api);
+    if (!err.code)
+        err = account_secret(config->accounts, "cursors", api->cursor_key);
     if (!err.code)
         err = http_router_new(api_routes, sizeof api_routes[0], api_route_count, &api->router);
     if (!err.code)

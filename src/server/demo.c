@@ -2,8 +2,9 @@
  * demo.c - kolam demo: a fresh folder with the real data of demo/complete-journey, its reports, and
  * a link that signs in.
  *
- * The first run loads the data (it's marked done by the last saved report, so that a run that was
- * stopped half-way begins again in a folder of its own); later runs find it and start at once.
+ * The first run loads the data and then saves the reports: with all of them there, the folder is
+ * complete and later runs start at once. A folder whose loading was cut off by a kill is refused,
+ * since loading again would count its events twice; Ctrl-C while it loads waits for its end.
  */
 #include "server/server.h"
 

@@ -353,6 +353,20 @@ static void the_audit_log_only_grows_and_shows_a_change(void **state)
     assert_int_equal(accounts_check(f->accounts).code, ERR_CORRUPT);
 }
 
+static void a_secret_is_made_once_and_stays(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t first[ACCOUNT_SECRET_SIZE];
+    uint8_t again[ACCOUNT_SECRET_SIZE];
+    uint8_t other[ACCOUNT_SECRET_SIZE];
+    assert_int_equal(account_secret(f->accounts, "cursors", first).code, ERR_NONE);
+    reopen(f);
+    assert_int_equal(account_secret(f->accounts, "cursors", again).code, ERR_NONE);
+    assert_int_equal(account_secret(f->accounts, "other", other).code, ERR_NONE);
+    assert_memory_equal(first, again, sizeof first);
+    assert_memory_not_equal(first, other, sizeof first);
+}
+
 static void scopes_have_names(void **state)
 {
     (void)state;
@@ -379,6 +393,7 @@ int main(void)
         PROMISE(another_tenants_project_is_not_there),
         PROMISE(a_report_is_changed_only_by_who_saw_its_latest_state),
         PROMISE(the_audit_log_only_grows_and_shows_a_change),
+        PROMISE(a_secret_is_made_once_and_stays),
         PROMISE(scopes_have_names),
     };
     return cmocka_run_group_tests_name("account", tests, NULL, NULL);
