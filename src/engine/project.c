@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SCRATCH_LIMIT      ((size_t)256 << 20)
+#define SCRATCH_LIMIT      ((size_t)1 << 30) /* any batch up to COMMAND_BATCH_MAX can be read */
 #define DEDUP_LIMIT        ((size_t)1 << 30)
 #define PROFILE_LIMIT      ((size_t)8 << 30)
 #define QUEUE_DEFAULT      (UINT64_C(64) << 20)
@@ -502,6 +502,8 @@ static struct err open_state(struct project *project, const struct project_setti
     err = store_open_files(&store, &position, &extra, &project->state.store);
     if (!err.code)
         err = checkpoint_load(project, buf_bytes(&extra));
+    if (!err.code && extra.len > 0 && project->state.position != position)
+        err = err_new(ERR_CORRUPT, "checkpoint: the state file is of another position");
     buf_done(&extra);
     if (err.code)
         return err;

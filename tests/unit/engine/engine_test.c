@@ -369,6 +369,27 @@ static void what_a_crash_left_of_a_checkpoint_goes_with_the_next(void **state)
     assert_true(exists(world, "projects/p/00000000000000000011.state"));
 }
 
+static void a_state_file_of_another_position_is_damage(void **state)
+{
+    struct world *world = *state;
+    struct disk *disk = disk_sim_disk(world->sim);
+    struct buf old;
+    buf_init(&old, 1 << 24);
+    assert_int_equal(world_send(world, 0, 10, false).code, ERR_NONE);
+    assert_int_equal(project_settle(world->project).code, ERR_NONE);
+    assert_int_equal(
+        disk_read_file(disk, "projects/p/00000000000000000011.state", 1 << 24, &old).code,
+        ERR_NONE);
+    assert_int_equal(world_send(world, 10, 10, false).code, ERR_NONE);
+    assert_int_equal(project_settle(world->project).code, ERR_NONE);
+    engine_abandon(world->engine);
+    assert_int_equal(
+        disk_replace_file(disk, "projects/p/00000000000000000021.state", buf_bytes(&old)).code,
+        ERR_NONE);
+    assert_int_equal(world_try_open(world).code, ERR_CORRUPT);
+    buf_done(&old);
+}
+
 /* Something other than a full disk keeps checkpoints from being written, again and again. */
 static void memory_stays_bounded_while_no_checkpoint_can_be_written(void **state)
 {
@@ -429,6 +450,7 @@ int main(void)
         TEST(watchers_see_events_as_they_are_applied),
         TEST(an_event_too_long_to_show_spoils_no_other_line),
         TEST(what_a_crash_left_of_a_checkpoint_goes_with_the_next),
+        TEST(a_state_file_of_another_position_is_damage),
         TEST(memory_stays_bounded_while_no_checkpoint_can_be_written),
         TEST(a_project_with_a_bad_name_or_zone_is_refused),
 #undef TEST
