@@ -745,9 +745,12 @@ static bool did(struct cql *p, const struct condition **out)
     if (!leaf || !cql_next(p))
         return false;
     struct did *did = &leaf->did;
-    if (!cql_step(p, true, &did->step) || !did_aggregate(p, did) ||
-        !cql_span(p, &did->time, &has_time) || !did_occurrence(p, did) ||
-        !cql_take_word(p, "INCLUDING", &did->includes_never))
+    if (!cql_step(p, true, &did->step) || !did_aggregate(p, did) || !did_occurrence(p, did) ||
+        !cql_span(p, &did->time, &has_time))
+        return false;
+    if (did->occurrence == OCCURRENCE_EACH && has_time && !did_occurrence(p, did))
+        return false;
+    if (!cql_take_word(p, "INCLUDING", &did->includes_never))
         return false;
     if (did->includes_never && !cql_need_word(p, "NEVER"))
         return false;

@@ -103,6 +103,8 @@ MUST_CHECK struct err exec_filter(struct exec *exec, const struct condition *con
                                   struct filter **out);
 /* False: no event of this type can match. */
 bool filter_may_match(const struct filter *filter, uint32_t event);
+/* Does it compare properties of events? */
+bool filter_has_columns(const struct filter *filter);
 
 struct exec_step {
     const uint32_t *events; /* types that may match, ascending; no item types */

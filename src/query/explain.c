@@ -81,7 +81,7 @@ static const char *reads_of(const struct exec *exec, const struct exec_step *ste
 {
     bool is_cut = range.from_ms > TIME_MS_MIN || range.to_ms <= TIME_MS_MAX;
     const char *times = needs_times ? ", times" : is_cut ? ", times of the months at its ends" : "";
-    const char *filter = step->filter ? ", columns of the filter" : "";
+    const char *filter = filter_has_columns(step->filter) ? ", columns of the filter" : "";
     struct bytes text = arena_printf(exec->arena, "user runs%s%s%s", times, filter, columns);
     return text.ptr ? (const char *)text.ptr : "user runs";
 }

@@ -177,6 +177,14 @@ bool filter_may_match(const struct filter *filter, uint32_t event)
     return !filter || tri_of(filter, event) != TRI_FALSE;
 }
 
+bool filter_has_columns(const struct filter *filter)
+{
+    bool has = filter && filter->kind == FILTER_PROPERTY;
+    for (uint32_t i = 0; filter && i < filter->child_count; i++)
+        has |= filter_has_columns(filter->children[i]);
+    return has;
+}
+
 struct err exec_filter_events(struct exec *exec, const struct filter *filter, struct exec_step *out)
 {
     uint32_t count = catalog_event_count(exec->catalog);
@@ -629,8 +637,7 @@ struct err exec_slice_select(struct exec_task *task, struct exec_slice *slice,
     *out = (struct selection){ .count = 0 };
     if (slice->slice.events == 0)
         return ok();
-    if (tri == TRI_FALSE || range.from_ms >= slice->end_ms ||
-        range.to_ms <= slice->slice.base_ms) {
+    if (tri == TRI_FALSE || range.from_ms >= slice->end_ms || range.to_ms <= slice->slice.base_ms) {
         out->bits = new_bits(&eval); /* none: no bits would mean all */
         return out->bits ? ok() : exec_no_memory();
     }
