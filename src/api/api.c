@@ -357,7 +357,7 @@ static void fill_defaults(struct api_config *config)
         config->uploads_max = 15;
     if (!config->reads_max)
         config->reads_max = 3;
-    fill_rate(&config->ingest, 50000, 50000);
+    fill_rate(&config->ingest, 200000, 200000);
     fill_rate(&config->query, 100, 200);
     fill_rate(&config->people, 200, 400);
     fill_rate(&config->manage, 20, 100);

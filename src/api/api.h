@@ -35,7 +35,7 @@ struct api_config {
     size_t query_memory_bytes; /* of one query; 0: 1 GiB */
     uint32_t uploads_max;      /* CleverTap's: at once, of one account; 0: 15 */
     uint32_t reads_max;        /* CleverTap's other routes: each; 0: 3 */
-    struct api_rate ingest;    /* requests of one key; zeros: 50,000/s */
+    struct api_rate ingest;    /* requests of one key; zeros: 200,000/s */
     struct api_rate query;     /* zeros: 100/s */
     struct api_rate people;    /* zeros: 200/s */
     struct api_rate manage;    /* zeros: 20/s */
