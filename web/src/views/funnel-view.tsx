@@ -56,7 +56,7 @@ function Summary({ groups, by }: { groups: FunnelGroup[]; by?: string }) {
       <Figure label="Conversion" value={share(last?.fromFirst)} />
       <Figure label="Started" value={number(only.steps[0]?.users)} />
       <Figure label="Completed" value={number(last?.users)} />
-      <Figure label="Median time to convert" value={duration(last?.medianMs)} />
+      <Figure label={only.steps.length > 2 ? 'Median time of the last step' : 'Median time to convert'} value={duration(last?.medianMs)} />
     </div>
   );
 }
@@ -144,7 +144,7 @@ function StepNumbers({ step, first, small }: { step: FunnelStep; first: boolean;
       {first || small ? null : (
         <p className="mt-1 flex flex-wrap items-center gap-x-2.5 text-[13px] text-muted">
           <span className="inline-flex items-center gap-1" title="From the step before"><ArrowRight size={12} aria-hidden="true" />{share(step.fromPrevious)}</span>
-          {step.medianMs !== null ? <span className="inline-flex items-center gap-1" title="Median time from the first step"><Clock size={12} aria-hidden="true" />{duration(step.medianMs)}</span> : null}
+          {step.medianMs !== null ? <span className="inline-flex items-center gap-1" title="Median time from the step before"><Clock size={12} aria-hidden="true" />{duration(step.medianMs)}</span> : null}
         </p>
       )}
     </div>
