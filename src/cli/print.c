@@ -62,37 +62,83 @@ static size_t width_of(struct bytes text)
     return width;
 }
 
-static void walk_csv(struct bytes csv, size_t widths[COLUMNS_MAX], bool prints)
+static bool is_number(struct bytes text)
+{
+    bool has_digit = false;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        has_digit = has_digit || (c >= '0' && c <= '9');
+        bool is_part = (c >= '0' && c <= '9') || c == '.' || c == 'e' || c == '+' ||
+                       (c == '-' && (i == 0 || text.ptr[i - 1] == 'e'));
+        if (!is_part)
+            return false;
+    }
+    return has_digit || text.len == 0;
+}
+
+struct csv_shape {
+    size_t widths[COLUMNS_MAX];
+    bool is_text[COLUMNS_MAX]; /* something below the name isn't a number */
+};
+
+static void put_spaces(size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        (void)fputc(' ', stdout);
+}
+
+static void measure_row(const struct bytes *fields, size_t count, bool is_head,
+                        struct csv_shape *shape)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t width = width_of(fields[i]);
+        if (width > shape->widths[i])
+            shape->widths[i] = width < WIDTH_MAX ? width : WIDTH_MAX;
+        if (!is_head && !is_number(fields[i]))
+            shape->is_text[i] = true;
+    }
+}
+
+static void print_row(const struct bytes *fields, size_t count, const struct csv_shape *shape)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t width = width_of(fields[i]);
+        size_t pad = shape->widths[i] > width ? shape->widths[i] - width : 0;
+        if (i)
+            put_spaces(2);
+        if (!shape->is_text[i])
+            put_spaces(pad);
+        printf("%.*s", BYTES_FMT(fields[i]));
+        if (shape->is_text[i] && i + 1 < count)
+            put_spaces(pad);
+    }
+    (void)fputc('\n', stdout);
+}
+
+static void walk_csv(struct bytes csv, struct csv_shape *shape, bool prints)
 {
     struct csv_reader *reader;
     const struct bytes *fields;
     size_t count;
+    bool is_head = true;
     struct err err = csv_reader_new(64 << 20, COLUMNS_MAX, &reader);
     if (err.code)
         return;
     while (csv_next(reader, &csv, true, &fields, &count) == CSV_ROW) {
-        for (size_t i = 0; i < count; i++) {
-            size_t width = width_of(fields[i]);
-            if (!prints && width > widths[i])
-                widths[i] = width < WIDTH_MAX ? width : WIDTH_MAX;
-            if (!prints)
-                continue;
-            printf("%.*s", BYTES_FMT(fields[i]));
-            size_t end = (width > widths[i] ? width : widths[i]) + 2;
-            for (size_t pad = width; i + 1 < count && pad < end; pad++)
-                (void)fputc(' ', stdout);
-        }
         if (prints)
-            (void)fputc('\n', stdout);
+            print_row(fields, count, shape);
+        else
+            measure_row(fields, count, is_head, shape);
+        is_head = false;
     }
     csv_reader_free(reader);
 }
 
 void print_csv_as_text(struct bytes csv)
 {
-    size_t widths[COLUMNS_MAX] = { 0 };
-    walk_csv(csv, widths, false);
-    walk_csv(csv, widths, true);
+    struct csv_shape shape = { { 0 }, { false } };
+    walk_csv(csv, &shape, false);
+    walk_csv(csv, &shape, true);
 }
 
 /* --- a server ------------------------------------------------------------------------------- */
