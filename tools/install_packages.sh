@@ -6,7 +6,7 @@ set -eu
 build="gcc g++ make meson ninja-build pkg-config ca-certificates python3 tzdata nodejs npm
  libmicrohttpd-dev libsimdjson-dev libsqlite3-dev libargon2-dev libssl-dev libzstd-dev
  zlib1g-dev libxxhash-dev"
-test="libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 chromium git"
+test="libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 chromium curl git"
 
 wanted="$build"
 [ "${1:-build}" = test ] && wanted="$build $test"
