@@ -47,6 +47,7 @@ struct err files_checkpoint_begin(struct store *base, uint64_t position)
     struct err err = files_seal(base);
     if (err.code)
         return err;
+    mutex_lock(&store->counting);
     mutex_lock(&store->lock);
     struct pending *pending = &store->pending;
     pending->is_set = true;
@@ -60,6 +61,7 @@ struct err files_checkpoint_begin(struct store *base, uint64_t position)
         pending->dead[s] = dead_set_ref(store->shard[s].view->dead);
     }
     mutex_unlock(&store->lock);
+    mutex_unlock(&store->counting);
     return ok();
 }
 

@@ -322,10 +322,10 @@ static struct err install(struct files_store *store, uint32_t shard, const struc
     return err;
 }
 
-/* Makes the months durable, then shows them. */
-static struct err change_months(struct files_store *store, struct manifest *manifest,
-                                struct month_view *const *months, const uint32_t *shards,
-                                uint32_t count)
+/* Makes the months durable; takes the manifest. */
+static struct err write_months(struct files_store *store, struct manifest *manifest,
+                               struct month_view *const *months, const uint32_t *shards,
+                               uint32_t count)
 {
     struct err err = ok();
     for (uint32_t i = 0; i < count && !err.code; i++) {
@@ -338,9 +338,14 @@ static struct err change_months(struct files_store *store, struct manifest *mani
         manifest_free(manifest);
         return err;
     }
-    err = files_write_manifest(store, manifest);
-    if (err.code)
-        return err;
+    return files_write_manifest(store, manifest);
+}
+
+/* Shows what write_months made durable. */
+static struct err show_months(struct files_store *store, struct month_view *const *months,
+                              const uint32_t *shards, uint32_t count)
+{
+    struct err err = ok();
     for (uint32_t i = 0; i < count && !err.code; i++)
         err = install(store, shards[i], months[i]);
     if (err.code)
@@ -359,7 +364,9 @@ static struct err carry_out(struct files_store *store, const struct plan *plan)
     if (!err.code)
         err = manifest_copy(store->manifest, &manifest);
     if (!err.code)
-        err = change_months(store, manifest, &month, &plan->shard, 1);
+        err = write_months(store, manifest, &month, &plan->shard, 1);
+    if (!err.code)
+        err = show_months(store, &month, &plan->shard, 1);
     month_view_unref(month);
     part_unref(made);
     return err;
@@ -432,27 +439,62 @@ static const struct row_set *dead_rows(const struct shard_view *view)
 }
 
 struct expiry {
-    struct month_view **months; /* empty ones */
+    struct month_view **gone;
+    struct month_view **months; /* empty ones in their place */
     uint32_t *shards;
     uint32_t count;
     uint64_t durable_events; /* that go, among the living of the manifest */
-    uint64_t shown_events;   /* and of now */
 };
 
-static struct err expire_month(struct files_store *store, uint32_t shard,
-                               const struct month_view *month, struct expiry *expiry)
+static struct err expire_month(struct files_store *store, uint32_t shard, struct month_view *month,
+                               struct expiry *expiry)
 {
-    struct shard_view *now = files_view(store, shard);
     struct err err =
         living_events(month, dead_rows(store->manifest->views[shard]), &expiry->durable_events);
     if (!err.code)
-        err = living_events(month, dead_rows(now), &expiry->shown_events);
-    shard_view_unref(now);
-    if (!err.code)
         err =
             month_view_new(month->month, NULL, NULL, NULL, NULL, 0, &expiry->months[expiry->count]);
-    if (!err.code)
-        expiry->shards[expiry->count++] = shard;
+    if (err.code)
+        return err;
+    expiry->gone[expiry->count] = month_view_ref(month);
+    expiry->shards[expiry->count++] = shard;
+    return ok();
+}
+
+/* How many of the events that go were among the living now, and when a checkpoint was begun that
+ * isn't written. */
+static struct err count_gone(struct files_store *store, const struct expiry *expiry,
+                             uint64_t *shown_out, uint64_t *pending_out)
+{
+    const struct pending *pending = &store->pending;
+    struct err err = ok();
+    for (uint32_t i = 0; i < expiry->count && !err.code; i++) {
+        uint32_t shard = expiry->shards[i];
+        const struct dead_set *dead = pending->dead[shard];
+        err = living_events(expiry->gone[i], store->shard[shard].dead, shown_out);
+        if (!err.code && pending->is_set)
+            err = living_events(expiry->gone[i], dead ? dead->all : NULL, pending_out);
+    }
+    return err;
+}
+
+/* The expired months go from the views and the counts: at once, so that whoever dies meanwhile isn't
+ * subtracted twice, or a checkpoint begun with what is gone. */
+static struct err show_expired(struct files_store *store, const struct expiry *expiry)
+{
+    uint64_t shown = 0;
+    uint64_t pending = 0;
+    mutex_lock(&store->counting);
+    struct err err = count_gone(store, expiry, &shown, &pending);
+    if (err.code)
+        atomic_store(&store->is_broken, true); /* the views are behind the manifest */
+    else
+        err = show_months(store, expiry->months, expiry->shards, expiry->count);
+    if (!err.code) {
+        store->events -= shown;
+        store->pending.events -= pending;
+    }
+    mutex_unlock(&store->counting);
     return err;
 }
 
@@ -463,9 +505,10 @@ static struct err find_expired(struct files_store *store, int32_t first_month,
     uint32_t room = 0;
     for (uint32_t s = 0; s < store->shards; s++)
         room += store->manifest->views[s]->month_count;
+    expiry->gone = calloc(room + 1u, sizeof(struct month_view *));
     expiry->months = calloc(room + 1u, sizeof(struct month_view *));
     expiry->shards = calloc(room + 1u, sizeof *expiry->shards);
-    if (!expiry->months || !expiry->shards)
+    if (!expiry->gone || !expiry->months || !expiry->shards)
         return no_memory();
     for (uint32_t s = 0; s < store->shards; s++) {
         const struct shard_view *view = store->manifest->views[s];
@@ -488,13 +531,16 @@ static struct err expire(struct files_store *store, bool *did_work_out)
         err = manifest_copy(store->manifest, &manifest);
     if (!err.code && expiry.count > 0) {
         manifest->events -= expiry.durable_events;
-        err = change_months(store, manifest, expiry.months, expiry.shards, expiry.count);
+        err = write_months(store, manifest, expiry.months, expiry.shards, expiry.count);
         if (!err.code)
-            store->events -= expiry.shown_events;
+            err = show_expired(store, &expiry);
         *did_work_out = !err.code;
     }
-    for (uint32_t i = 0; i < expiry.count; i++)
+    for (uint32_t i = 0; i < expiry.count; i++) {
+        month_view_unref(expiry.gone[i]);
         month_view_unref(expiry.months[i]);
+    }
+    free(expiry.gone);
     free(expiry.months);
     free(expiry.shards);
     return err;

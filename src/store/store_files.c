@@ -82,6 +82,7 @@ static void files_close(struct store *base)
     cache_free(store->home.cache);
     mutex_done(&store->lock);
     mutex_done(&store->background);
+    mutex_done(&store->counting);
     free(store->dir);
     free(store);
 }
@@ -321,6 +322,7 @@ struct err store_open_files(const struct store_files_config *config, uint64_t *p
         config->retention_months ? config->retention_months : RETENTION_DEFAULT;
     mutex_init(&store->lock);
     mutex_init(&store->background);
+    mutex_init(&store->counting);
     struct err err = open_store(store, config);
     if (!err.code && extra) {
         buf_put(extra, buf_bytes(&store->manifest->extra));

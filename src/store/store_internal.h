@@ -1,10 +1,11 @@
 /*
  * store_internal.h - the embedded engine's state, and who may touch what.
  *
- * The writer owns the tails, `dead` and `rows` of each shard. The views are shared: they're read and
- * swapped under `lock`. Of a month's view the writer changes memory runs that aren't frozen; the
- * background (one thread at a time, under `background`) everything else. What either replaces is
- * still there when it comes to replacing it, because the other one leaves it alone.
+ * The writer owns the tails, `dead` and `rows` of each shard, and changes who is dead under
+ * `counting`, where the background reads it. The views are shared: they're read and swapped under
+ * `lock`. Of a month's view the writer changes memory runs that aren't frozen; the background (one
+ * thread at a time, under `background`) everything else. What either replaces is still there when it
+ * comes to replacing it, because the other one leaves it alone.
  */
 #ifndef STORE_STORE_INTERNAL_H
 #define STORE_STORE_INTERNAL_H
@@ -49,6 +50,8 @@ struct files_store {
     _Atomic uint64_t appended; /* in this process's life: whether the writer is idle */
     struct mutex lock;
     struct mutex background;
+    struct mutex
+        counting; /* taken before `lock`: who is dead, and which months expire, and `events` */
     struct pending pending;    /* under background, but begin runs with the writer stopped */
     struct manifest *manifest; /* the durable one; changed under background and lock */
     uint64_t manifest_bytes;

@@ -297,25 +297,33 @@ static struct err bury(struct files_store *store, uint32_t user, bool is_erased)
     return ok();
 }
 
-struct err files_mask_user(struct store *base, uint32_t user, bool is_erased)
+static struct err mask_user(struct files_store *store, uint32_t user, bool is_erased)
 {
-    struct files_store *store = files_of(base);
     struct files_shard *shard = &store->shard[user % store->shards];
     uint32_t row = user / store->shards;
     uint64_t sealed = 0;
-    struct err err = check_writable(store);
-    if (err.code)
-        return err;
-    store->appended++;
     if (!is_dead(store, user)) {
         struct shard_view *view = files_view(store, user % store->shards);
-        err = user_count(view, row, &sealed);
+        struct err err = user_count(view, row, &sealed);
         shard_view_unref(view);
         if (err.code)
             return err;
         store->events -= sealed + tail_count_user(shard->tail, row);
     }
     return bury(store, user, is_erased);
+}
+
+struct err files_mask_user(struct store *base, uint32_t user, bool is_erased)
+{
+    struct files_store *store = files_of(base);
+    struct err err = check_writable(store);
+    if (err.code)
+        return err;
+    store->appended++;
+    mutex_lock(&store->counting);
+    err = mask_user(store, user, is_erased);
+    mutex_unlock(&store->counting);
+    return err;
 }
 
 /* --- merging users ------------------------------------------------------------------------------- */
@@ -400,7 +408,9 @@ struct err files_merge_user(struct store *base, uint32_t from, uint32_t into)
     if (from == into)
         return err_new(ERR_INVALID, "store: merge a user into itself");
     store->appended++;
+    mutex_lock(&store->counting);
     err = merge_user(store, from, into);
+    mutex_unlock(&store->counting);
     if (err.code)
         atomic_store(&store->is_broken, true);
     return err;

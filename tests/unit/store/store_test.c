@@ -694,6 +694,62 @@ static void months_past_the_retention_go_but_not_for_a_stray_date(void **state)
     assert_int_equal(fx->store->ops->stats(fx->store).events, 6001);
 }
 
+/* Three months at rest, and three more in files that will make them go at the next step. */
+static void make_months_to_expire(struct fixture *fx)
+{
+    close_store(fx);
+    fx->config.retention_months = 3;
+    open_store(fx);
+    for (int month = 0; month < 6; month++) {
+        for (uint32_t i = 0; i < 2000; i++)
+            add(fx, i % 100, VIEWED, civil_month_start_ms(660 + month) + i);
+        if (month == 2)
+            settle(fx);
+    }
+    must(try_checkpoint(fx));
+}
+
+static void assert_counts_agree(struct fixture *fx, uint64_t events)
+{
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(count_now(fx, VIEWED), events);
+        assert_int_equal(fx->store->ops->stats(fx->store).events, events);
+        close_store(fx);
+        open_store(fx);
+    }
+}
+
+static void events_of_a_masked_user_that_expire_are_subtracted_once(void **state)
+{
+    struct fixture *fx = *state;
+    bool did_work = false;
+    make_months_to_expire(fx);
+    must(fx->store->ops->mask_user(fx->store, 7, true));
+    must(fx->store->ops->maintain(fx->store, &did_work));
+    assert_true(did_work);
+    assert_int_equal(fx->store->ops->stats(fx->store).events, 6000 - 60);
+    settle(fx);
+    assert_counts_agree(fx, 6000 - 60);
+}
+
+static void months_that_expire_beside_a_checkpoint_are_not_counted_by_it(void **state)
+{
+    struct fixture *fx = *state;
+    bool did_work = false;
+    make_months_to_expire(fx);
+    must(fx->store->ops->mask_user(fx->store, 7, true));
+    add(fx, 1, VIEWED, civil_month_start_ms(665));
+    must(fx->store->ops->checkpoint_begin(fx->store, fx->seq + 1));
+    must(fx->store->ops->mask_user(fx->store, 8, true));
+    must(fx->store->ops->maintain(fx->store, &did_work));
+    assert_true(did_work);
+    must(fx->store->ops->checkpoint_write(fx->store, BYTES("words")));
+    assert_int_equal(fx->store->ops->stats(fx->store).events, 6001 - 120);
+    close_store(fx);
+    open_store(fx);
+    assert_counts_agree(fx, 6001 - 60); /* the second is masked again by the log */
+}
+
 static void a_full_memory_asks_for_a_flush_until_a_checkpoint_is_written(void **state)
 {
     struct fixture *fx = *state;
@@ -758,6 +814,8 @@ int main(void)
         promise(every_flipped_bit_of_a_part_and_of_the_manifest_is_found_by_check),
         promise(late_events_of_a_few_users_become_a_patch_and_many_are_folded),
         promise(months_past_the_retention_go_but_not_for_a_stray_date),
+        promise(events_of_a_masked_user_that_expire_are_subtracted_once),
+        promise(months_that_expire_beside_a_checkpoint_are_not_counted_by_it),
         promise(a_full_memory_asks_for_a_flush_until_a_checkpoint_is_written),
         promise(what_is_read_is_counted),
     };
