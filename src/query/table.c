@@ -412,8 +412,9 @@ void table_put_text(const struct table *table, struct buf *to)
         buf_reset(&plain);
         put_plain(&plain, &table->cells[cell]);
         size_t width = width_of(buf_bytes(&plain));
+        width = width < 60 ? width : 60; /* one long text doesn't push the rest away */
         if (width > widths[column])
-            widths[column] = width < 60 ? width : 60;
+            widths[column] = width;
     }
     for (uint32_t i = 0; i < table->column_count; i++) {
         size_t spaces = widths[i] - width_of(table->columns[i].name);

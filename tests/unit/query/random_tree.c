@@ -27,17 +27,19 @@ static void *room(struct gen *g, size_t count, size_t size)
 
 static struct bytes name_text(struct gen *g)
 {
-    static const char *const NAMES[] = { "Amount", "Category",   "Items.Category", "event",
-                                         "day",    "Unit Price", "a\"b",           "é",
-                                         "x.y.z",  "count",      "profile.city",   "9lives",
-                                         "limit",  ".",          "a..b",           "FIRST",
-                                         "it's",   "$D_x" };
+    static const char *const NAMES[] = {
+        "Amount", "Category", "Items.Category", "event",       "day",    "Unit Price",
+        "a\"b",   "é",        "x.y.z",          "count",       "9lives", "limit",
+        ".",      "a..b",     "profile.city",   "FIRST",       "it's",   "$D_x",
+        "device", "Code",     "When",           "Items.Price", "age",    "city",
+        "tags",   "born",     "Paid",           "Amount",
+    };
     return bytes_from(NAMES[below(g, sizeof NAMES / sizeof NAMES[0])]);
 }
 
 static struct bytes event_text(struct gen *g)
 {
-    static const char *const NAMES[] = { "Charged", "App Launched", "it's", "\"q\"", "日本", "A" };
+    static const char *const NAMES[] = { "Charged", "Login", "Refunded", "it's", "\"q\"", "日本" };
     return bytes_from(NAMES[below(g, sizeof NAMES / sizeof NAMES[0])]);
 }
 
@@ -65,9 +67,10 @@ static double number(struct gen *g)
 
 static struct value value_of(struct gen *g, bool is_text)
 {
-    static const char *const TEXTS[] = { "", "x", "it's", "\n\t", "2025-01-01", "50%", "é" };
+    static const char *const TEXTS[] = { "",  "x",   "it's", "\n\t", "2025-01-01", "50%",
+                                         "é", "ios", "toys", "Pune", "vip" };
     if (is_text)
-        return value_string(bytes_from(TEXTS[below(g, 7)]));
+        return value_string(bytes_from(TEXTS[below(g, 11)]));
     return coin(g, 5) ? value_int(INT64_MIN + (int64_t)below(g, 3)) : tree_number(number(g));
 }
 

@@ -3,7 +3,7 @@
  *
  * The world is in UTC+05:30 and `now` is 2025-03-10 12:00 there. Answers are compared as CSV.
  */
-#include "query/query.h"
+#include "random_tree.h"
 
 #include "base/bits.h"
 #include "query/members.h"
@@ -698,6 +698,64 @@ static void test_an_answer_says_what_it_saw(void **state)
     table_done(&table);
 }
 
+/* --- any question ------------------------------------------------------------------------------------------------- */
+
+static enum err_code run_random(struct world *world, const struct query *query, struct buf *answer)
+{
+    struct query_source source = source_of(world);
+    struct query_problem problem = { 0 };
+    struct table table;
+    struct arena arena;
+
+    arena_init(&arena, 256 << 20);
+    buf_reset(answer);
+    struct err err = query_run(query, &source, &world->options, &arena, &table, &problem);
+    if (err.code) {
+        assert_true(err.code == ERR_INVALID || err.code == ERR_LIMIT);
+        assert_true(problem.message.len > 0);
+    } else {
+        table_put_csv(&table, answer);
+        table_put_text(&table, answer);
+        table_done(&table);
+        assert_false(answer->is_failed);
+    }
+    arena_done(&arena);
+    return err.code;
+}
+
+static void test_any_question_has_one_answer_whatever_the_threads(void **state)
+{
+    struct world *world = *state;
+    struct thread_pool *pool = world->pool;
+    struct buf alone;
+    struct buf together;
+    struct rng rng;
+    uint32_t answered = 0;
+
+    buf_init(&alone, 64 << 20);
+    buf_init(&together, 64 << 20);
+    rng_init(&rng, 17);
+    world->options.allows_unknown = true;
+    for (int i = 0; i < 12000; i++) {
+        struct arena arena;
+        arena_init(&arena, 64 << 20);
+        struct query *query = random_query(&rng, &arena);
+        query->time_zone.text = (struct bytes){ 0 };
+        world->options.pool = NULL;
+        enum err_code first = run_random(world, query, &alone);
+        world->options.pool = pool;
+        enum err_code second = run_random(world, query, &together);
+        assert_int_equal(first, second);
+        assert_true(bytes_equal(buf_bytes(&alone), buf_bytes(&together)));
+        answered += first == ERR_NONE;
+        arena_done(&arena);
+    }
+    assert_true(answered > 6000);
+    world->options.allows_unknown = false;
+    buf_done(&alone);
+    buf_done(&together);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -730,6 +788,7 @@ int main(void)
         cmocka_unit_test(test_a_question_that_takes_too_long_is_stopped),
         cmocka_unit_test(test_a_plan_tells_what_is_read),
         cmocka_unit_test(test_an_answer_says_what_it_saw),
+        cmocka_unit_test(test_any_question_has_one_answer_whatever_the_threads),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
