@@ -176,6 +176,7 @@ async function startAndIdle() {
   first.child.kill("SIGTERM");
   await run(first.child);
   const { child, seconds } = await startDemo();
+  await new Promise((resolve) => setTimeout(resolve, 3000)); // what starting leaves to do
   const before = cpuOf(child.pid);
   await new Promise((resolve) => setTimeout(resolve, 20000));
   const cpu = (cpuOf(child.pid) - before) / 20;
@@ -191,7 +192,7 @@ async function startAndIdle() {
 
 async function recovery() {
   // No checkpoint before the log has grown to a gibibyte.
-  const server = await Server.start({ args: ["--checkpoint-bytes", String(4 * 2 ** 30)] });
+  const server = await Server.start({ args: ["--checkpoint", String(4 * 2 ** 30)] });
   let log = 0;
   while (log < 2 ** 30) {
     await load(server, 8, 1000, 5);

@@ -15,6 +15,8 @@ const struct option cli_options[] = {
     { "query-timeout", OPTION_NUMBER, "SECONDS", "60", true, "of one query" },
     { "query-memory", OPTION_NUMBER, "BYTES", "1073741824", true, "of one query" },
     { "cache", OPTION_NUMBER, "BYTES", "268435456", true, "of event data, a project" },
+    { "checkpoint", OPTION_NUMBER, "BYTES", "268435456", true,
+      "of log between checkpoints: what a start after a kill replays at most" },
     { "disk-floor", OPTION_NUMBER, "BYTES", "67108864", true,
       "that must stay free: below it, writes are refused (507)" },
     { "uploads-max", OPTION_NUMBER, "N", "15", true, "CleverTap uploads of an account at once" },
