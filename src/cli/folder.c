@@ -26,8 +26,10 @@ static struct err open_engine(const struct cli *cli, struct cli_folder *folder)
     uint64_t cache = 0;
     uint64_t floor = 0;
     uint64_t checkpoint = 0;
+    uint64_t flush = 0;
     if (!cli_number(cli, "cache", 0, UINT64_C(1) << 40, &cache) ||
         !cli_number(cli, "checkpoint", 0, UINT64_C(1) << 40, &checkpoint) ||
+        !cli_number(cli, "flush", 0, UINT32_MAX, &flush) ||
         !cli_number(cli, "disk-floor", 0, UINT64_C(1) << 50, &floor))
         return err_new(ERR_INVALID, "cli: settings");
     struct engine_config config = {
@@ -35,6 +37,7 @@ static struct err open_engine(const struct cli *cli, struct cli_folder *folder)
         .clock = clock_real(),
         .pool = folder->pool,
         .checkpoint_bytes = checkpoint,
+        .flush_events = (uint32_t)flush,
         .cache_bytes = cache,
         .disk_floor_bytes = floor,
         .on_broken = on_broken,

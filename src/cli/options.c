@@ -17,6 +17,8 @@ const struct option cli_options[] = {
     { "cache", OPTION_NUMBER, "BYTES", "268435456", true, "of event data, a project" },
     { "checkpoint", OPTION_NUMBER, "BYTES", "268435456", true,
       "of log between checkpoints: what a start after a kill replays at most" },
+    { "flush", OPTION_NUMBER, "EVENTS", "262144", true,
+      "of a shard that may be in memory before they go to files" },
     { "disk-floor", OPTION_NUMBER, "BYTES", "67108864", true,
       "that must stay free: below it, writes are refused (507)" },
     { "uploads-max", OPTION_NUMBER, "N", "15", true, "CleverTap uploads of an account at once" },

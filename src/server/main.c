@@ -9,7 +9,8 @@
 
 #define SERVER_OPTIONS                                                                             \
     "data listen threads workers connections connections-per-ip body-max query-timeout "           \
-    "query-memory cache checkpoint disk-floor uploads-max reads-max ingest-rate query-rate https " \
+    "query-memory cache checkpoint flush disk-floor uploads-max reads-max ingest-rate query-rate " \
+    "https "                                                                                       \
     "stop-wait"
 
 static const struct cli_command commands[] = {
