@@ -123,6 +123,10 @@ void call_fail_err(struct call *call, struct err err)
         call_fail(call, 499, "cancelled", "the query was cancelled");
         return;
     default:
+        /* Ours: told where the operator looks, with the id that the client was told. */
+        (void)fprintf(stderr, "kolam: request %s, %s %s: %s%s%s\n", call->request->id,
+                      http_method_name(call->request->method), call->route->http.pattern, err.what,
+                      err.os ? ": " : "", err.os ? strerror(err.os) : "");
         call_fail(call, 500, "internal", "%s", err.what);
         return;
     }

@@ -115,6 +115,14 @@ static struct err start_api(struct server *server, const struct cli *cli, const 
     return api_new(&config, &server->api);
 }
 
+/* Behind a proxy on this machine all come from one address. */
+static uint32_t per_ip(const struct server *server, const struct limits *l)
+{
+    bool is_loopback =
+        strncmp(server->address, "127.", 4) == 0 || strcmp(server->address, "::1") == 0;
+    return l->per_ip || is_loopback ? (uint32_t)l->per_ip : 1000;
+}
+
 static struct err start_http(struct server *server, const struct limits *l)
 {
     struct http_config config = {
@@ -122,7 +130,7 @@ static struct err start_http(struct server *server, const struct limits *l)
         .port = server->port,
         .threads = (unsigned)l->threads,
         .connections_max = (uint32_t)l->connections,
-        .connections_per_ip_max = (uint32_t)l->per_ip,
+        .connections_per_ip_max = per_ip(server, l),
         .body_max = l->body,
         .clock = clock_real(),
         .begin = api_begin,
