@@ -12,8 +12,11 @@ static void on_damage(void *ctx, const char *file, uint64_t offset, const char *
 {
     struct checking *checking = ctx;
     checking->damages++;
-    printf("damaged: projects/%s/%s at %llu: %s\n", checking->project, file,
-           (unsigned long long)offset, what);
+    if (bytes_start_with(bytes_from(file), BYTES("projects/")))
+        printf("damaged: %s at %llu: %s\n", file, (unsigned long long)offset, what);
+    else
+        printf("damaged: projects/%s/%s at %llu: %s\n", checking->project, file,
+               (unsigned long long)offset, what);
 }
 
 /* Before anything else opens it: the files as they lie there. */
