@@ -82,7 +82,7 @@ async function settle() {
   }, "what was sent is applied");
 }
 
-const tidy = (text) => text.replaceAll(server.url, "http://127.0.0.1:8080").replace(/[ \t]+$/gm, "").trimEnd();
+const tidy = (text) => text.replaceAll(server.url, "http://127.0.0.1:8080").replace(/[ \t\r]+$/gm, "").trimEnd();
 const pattern = (text) => new RegExp(`^${tidy(text).split("…").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("[\\s\\S]*?")}$`);
 
 function blocksOf(page) {
