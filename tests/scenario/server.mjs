@@ -84,6 +84,7 @@ export class Server {
   constructor(options = {}) {
     this.folder = options.folder ?? temporaryFolder();
     this.keepsFolder = Boolean(options.folder);
+    this.command = options.command ?? "serve";
     this.args = options.args ?? [];
     this.output = "";
   }
@@ -99,7 +100,7 @@ export class Server {
   async launch() {
     this.port = this.port ?? (await freePort());
     this.url = `http://127.0.0.1:${this.port}`;
-    this.process = spawn(KOLAM, ["serve", "--data", this.folder, "--listen", `127.0.0.1:${this.port}`, ...this.args],
+    this.process = spawn(KOLAM, [this.command, "--data", this.folder, "--listen", `127.0.0.1:${this.port}`, ...this.args],
       { stdio: ["ignore", "pipe", "pipe"] });
     this.exited = new Promise((resolve) => this.process.on("exit", (code, signal) => { this.status = code ?? signal; resolve(this.status); }));
     for (const stream of [this.process.stdout, this.process.stderr])
