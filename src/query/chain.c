@@ -128,18 +128,27 @@ static void take_event(struct pass *pass, const struct chain_event *event)
 
 /* --- matching -------------------------------------------------------------------------------- */
 
+/* The steps that an event may take: the first only where a chain may start. */
+static uint32_t steps_of(const struct chain_event *event)
+{
+    return event->can_start ? event->steps : event->steps & ~1u;
+}
+
 /* Steps given to different events: owner[e] is the step (from 0) that has event e, or -1. */
 struct matching {
     const struct chain_event *events;
     uint32_t count;
     int8_t *owner;
     bool *is_tried;
+    bool is_any_order; /* the first step needn't start */
 };
 
 static bool give(struct matching *matching, uint32_t step)
 {
     for (uint32_t e = 0; e < matching->count; e++) {
-        if (!(matching->events[e].steps >> step & 1) || matching->is_tried[e])
+        const struct chain_event *event = &matching->events[e];
+        uint32_t steps = matching->is_any_order ? event->steps : steps_of(event);
+        if (!(steps >> step & 1) || matching->is_tried[e])
             continue;
         matching->is_tried[e] = true;
         if (matching->owner[e] < 0 || give(matching, (uint32_t)matching->owner[e])) {
@@ -176,7 +185,8 @@ static bool matching_add(struct matching *matching, uint32_t step)
 static bool has_overlap(const struct chain_event *events, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (events[i].steps & (events[i].steps - 1))
+        uint32_t steps = steps_of(&events[i]);
+        if (steps & (steps - 1))
             return true;
     }
     return false;
@@ -200,8 +210,6 @@ static struct err last_step(const struct chain_config *config, const struct chai
     return ok();
 }
 
-/* Events of one time are all within the span or all without it, so whether a chain may begin in the
- * group is asked of its first event only. */
 static struct err take_group(struct pass *pass, const struct chain_event *events, uint32_t count,
                              struct arena *scratch)
 {
@@ -210,7 +218,7 @@ static struct err take_group(struct pass *pass, const struct chain_event *events
     uint32_t all_steps = 0;
     uint32_t excluded = 0;
     for (uint32_t i = 0; i < count; i++) {
-        all_steps |= events[i].steps;
+        all_steps |= steps_of(&events[i]);
         excluded |= events[i].excluded;
     }
     bool overlaps = count > 1 && has_overlap(events, count);
@@ -226,8 +234,8 @@ static struct err take_group(struct pass *pass, const struct chain_event *events
     for (uint32_t from = 0; from < config->steps; from++) {
         if (!(all_steps >> from & 1))
             continue;
-        bool starts = from == 0 && events[0].can_start;
-        if (!starts && (from == 0 || !is_in_window(config, &before[from], time_ms)))
+        bool starts = from == 0;
+        if (!starts && !is_in_window(config, &before[from], time_ms))
             continue;
         uint32_t end = from + 1;
         if (!is_single) {
@@ -345,6 +353,7 @@ static struct err steps_in_window(struct pass *pass, const struct chain_event *e
         struct matching matching;
         if (!matching_init(&matching, events + 1, count - 1, scratch))
             return err_new(ERR_NOMEM, "chain: matching");
+        matching.is_any_order = true;
         uint32_t level = 1;
         for (uint32_t step = 0; step < config->steps; step++)
             level += step != first && matching_add(&matching, step);
@@ -392,7 +401,7 @@ static bool is_start(const struct chain_config *config, const struct chain_event
     return event->can_start && (config->order == ORDER_ANY ? event->steps != 0 : event->steps & 1);
 }
 
-/* With only one of the events allowed to start: for ATTEMPT_FIRST and ATTEMPT_EACH. */
+/* ATTEMPT_EACH: with only one of the events allowed to start at a time. */
 static struct err run_attempts(struct pass *pass, const struct chain_event *events, uint32_t count,
                                struct arena *scratch)
 {
@@ -423,8 +432,6 @@ static struct err run_attempts(struct pass *pass, const struct chain_event *even
             whole.level = result->level;
             memcpy(whole.step_ms, result->step_ms, sizeof whole.step_ms);
         }
-        if (config->attempt == ATTEMPT_FIRST)
-            break;
     }
     *result = whole;
     return ok();
@@ -444,9 +451,9 @@ static int by_group(const void *a, const void *b)
 static struct err run_group(struct pass *pass, const struct chain_event *events, uint32_t count,
                             struct arena *scratch)
 {
-    if (pass->config->attempt == ATTEMPT_BEST)
-        return run_once(pass, events, count, scratch);
-    return run_attempts(pass, events, count, scratch);
+    if (pass->config->attempt == ATTEMPT_EACH)
+        return run_attempts(pass, events, count, scratch);
+    return run_once(pass, events, count, scratch);
 }
 
 /* Chains of one group, among events of all of them that may stand in between. */
@@ -486,6 +493,24 @@ static struct err run_groups(struct pass *pass, const struct chain_event *events
     return ok();
 }
 
+/* ATTEMPT_FIRST: only the first of all that may start does. */
+static struct err keep_first_start(const struct chain_config *config,
+                                   const struct chain_event **events, uint32_t count,
+                                   struct arena *scratch)
+{
+    struct chain_event *copy = arena_alloc(scratch, count * sizeof *copy);
+    bool is_found = false;
+    if (!copy)
+        return err_new(ERR_NOMEM, "chain: attempts");
+    for (uint32_t i = 0; i < count; i++) {
+        copy[i] = (*events)[i];
+        copy[i].can_start = !is_found && is_start(config, &copy[i]);
+        is_found = is_found || copy[i].can_start;
+    }
+    *events = copy;
+    return ok();
+}
+
 struct err chain_find(const struct chain_config *config, const struct chain_event *events,
                       uint32_t count, struct arena *scratch, struct chain_result *out)
 {
@@ -494,6 +519,11 @@ struct err chain_find(const struct chain_config *config, const struct chain_even
     bool is_one_group = true;
     for (uint32_t i = 1; i < count && is_one_group; i++)
         is_one_group = events[i].group == events[0].group;
+    if (config->attempt == ATTEMPT_FIRST) {
+        struct err err = keep_first_start(config, &events, count, scratch);
+        if (err.code)
+            return err;
+    }
 
     struct err err = is_one_group ? run_group(&pass, events, count, scratch)
                                   : run_groups(&pass, events, count, scratch);

@@ -514,8 +514,12 @@ static struct err put_table(struct exec *exec, const struct funnel_run *run,
         order[group] = group;
     struct row_order by = { whole, keys };
     sort_groups(order, count, &by);
-    for (uint32_t i = 0; i < count && !err.code; i++)
-        err = put_group(exec, run, whole, order[i], medians, table);
+    for (uint32_t i = 0; i < count && !err.code; i++) {
+        /* A value that only starts have which didn't count. */
+        bool is_empty = whole->users[(size_t)order[i] * run->plan.config.steps] == 0;
+        if (keys == 0 || !is_empty)
+            err = put_group(exec, run, whole, order[i], medians, table);
+    }
     return err;
 }
 

@@ -29,18 +29,32 @@ function localParts(zone, time) {
   return parts;
 }
 
+const days = new Map(); // zone and time → its local day; Intl is slow
+
 export function localDay(zone, time) {
-  const p = localParts(zone, time);
-  return `${p.year}-${p.month}-${p.day}`;
+  const key = `${zone} ${time}`;
+  if (!days.has(key)) {
+    const p = localParts(zone, time);
+    days.set(key, `${p.year}-${p.month}-${p.day}`);
+  }
+  return days.get(key);
 }
 
 function addDays(day, n) {
   return new Date(Date.parse(`${day}T00:00:00Z`) + n * DAY).toISOString().slice(0, 10);
 }
 
-// The name of the local unit that holds the time: an ISO date, or a date-time for hours.
+// The name of the local unit that holds the time: an ISO date, or a date-time for hours. An hour that
+// the clocks go through twice is two, told apart by its offset.
 export function bucketName(zone, unit, time) {
   const day = localDay(zone, time);
+  if (unit === "hour") {
+    const p = localParts(zone, time);
+    const minutes = Math.round((Date.parse(`${day}T${p.hour}:${p.minute}:00Z`) - Math.floor(time / 60000) * 60000) / 60000);
+    const two = (n) => String(n).padStart(2, "0");
+    const [sign, size] = [minutes < 0 ? "-" : "+", Math.abs(minutes)];
+    return `${day}T${p.hour}:00:00${sign}${two(Math.floor(size / 60))}:${two(size % 60)}`;
+  }
   if (unit === "day") return day;
   if (unit === "month") return `${day.slice(0, 7)}-01`;
   if (unit === "week") {
@@ -50,7 +64,8 @@ export function bucketName(zone, unit, time) {
   throw new Error(`unit ${unit}`);
 }
 
-function nextBucket(unit, name, n) {
+function nextBucket(unit, name, n, zone) {
+  if (unit === "hour") return bucketName(zone, unit, Date.parse(name) + n * 3600000);
   if (unit === "day") return addDays(name, n);
   if (unit === "week") return addDays(name, 7 * n);
   const [year, month] = name.split("-").map(Number);
@@ -58,7 +73,15 @@ function nextBucket(unit, name, n) {
 }
 
 // The first instant of a local day: the earliest minute that has its name.
+const starts = new Map();
+
 export function dayStart(zone, day) {
+  const key = `${zone} ${day}`;
+  if (!starts.has(key)) starts.set(key, findDayStart(zone, day));
+  return starts.get(key);
+}
+
+function findDayStart(zone, day) {
   const guess = Date.parse(`${day}T00:00:00Z`);
   for (let time = guess - 15 * 3600000; time < guess + 15 * 3600000; time += 60000) {
     if (localDay(zone, time) === day) return time;
@@ -129,6 +152,7 @@ function compareValues(operator, has, wanted) {
     case "icontains": return has.toLowerCase().includes(wanted.toLowerCase());
     case "starts": return has.startsWith(wanted);
     case "ends": return has.endsWith(wanted);
+    case "matches": return new RegExp(wanted).test(has);
     default: throw new Error(`operator ${operator}`);
   }
 }
@@ -153,28 +177,76 @@ function isStep(step, event, profile) {
 
 // --- spans --------------------------------------------------------------------------------------------
 
-function instant(history, when, isEnd) {
-  if (when === undefined) return isEnd ? Infinity : -Infinity;
+function instant(history, when, otherwise) {
+  const today = localDay(history.zone, history.now);
+  if (when === undefined) return otherwise;
   if (when === "now") return history.now;
+  if (when === "today") return dayStart(history.zone, today);
+  if (when === "yesterday") return dayStart(history.zone, addDays(today, -1));
+  if (when.start_of) return dayStart(history.zone, bucketName(history.zone, when.start_of, history.now));
+  if (when.ago) {
+    const [, number, unit] = /^(\d+)([hdw])$/.exec(when.ago);
+    if (unit === "h") return history.now - Number(number) * 3600000;
+    return dayStart(history.zone, addDays(today, -Number(number) * (unit === "w" ? 7 : 1)));
+  }
   if (/^\d{4}-\d\d-\d\d$/.test(when)) return dayStart(history.zone, when);
   return Date.parse(when);
 }
 
+// Which times are in the span.
 function range(history, span = {}) {
   if (span.in_last) {
     const last = durationMs(span.in_last);
     return (time) => time >= history.now - last && time <= history.now;
   }
-  const since = instant(history, span.since, false);
-  const until = instant(history, span.until, true);
+  if (span.this) {
+    const name = bucketName(history.zone, span.this, history.now);
+    return (time) => bucketName(history.zone, span.this, time) === name;
+  }
+  if (span.between) {
+    const [first, last] = span.between;
+    const from = instant(history, first);
+    const isDay = /^\d{4}-\d\d-\d\d$/.test(last);
+    const to = isDay ? dayStart(history.zone, addDays(last, 1)) : instant(history, last) + 1;
+    return (time) => time >= from && time < to;
+  }
+  const since = instant(history, span.since, -Infinity);
+  const until = instant(history, span.until, Infinity);
   return (time) => time >= since && time < until;
 }
 
 // --- select --------------------------------------------------------------------------------------------
 
-function measure(which, rows) {
+// Runs of one person's rows without a gap of more than 20 minutes.
+function sessions(rows) {
+  const last = new Map();
+  let count = 0;
+  for (const { person, event } of rows) {
+    if (!last.has(person) || event.time - last.get(person) > 20 * 60000) count++;
+    last.set(person, event.time);
+  }
+  return count;
+}
+
+// Between the two nearest ranks, in proportion.
+function percentile(numbers, q) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const at = q * (sorted.length - 1);
+  const below = Math.floor(at);
+  const above = Math.min(below + 1, sorted.length - 1);
+  return sorted[below] + (sorted[above] - sorted[below]) * (at - below);
+}
+
+function measure(which, group) {
+  if (which.formula) {
+    const [a, b] = which.of.map((part) => measure(part, group));
+    if (a === null || b === null || (which.formula === "divide" && b === 0)) return null;
+    return { add: a + b, subtract: a - b, multiply: a * b, divide: a / b }[which.formula];
+  }
+  const rows = group.filter((r) => matches(which.where, r.event, r.profile));
   if (which.measure === "count") return rows.length;
   if (which.measure === "users") return new Set(rows.map((r) => r.person)).size;
+  if (which.measure === "sessions") return sessions(rows);
   const all = rows.map((r) => r.event.properties[which.property]).filter((v) => v !== undefined);
   if (which.measure === "distinct") return new Set(all.map((v) => JSON.stringify(v))).size;
   const numbers = all.filter((v) => typeof v === "number");
@@ -184,6 +256,7 @@ function measure(which, rows) {
     case "avg": return numbers.length ? sum / numbers.length : null;
     case "min": return numbers.length ? Math.min(...numbers) : null;
     case "max": return numbers.length ? Math.max(...numbers) : null;
+    case "percentile": return numbers.length ? percentile(numbers, which.q) : null;
     default: throw new Error(`measure ${which.measure}`);
   }
 }
@@ -204,7 +277,7 @@ export function select(history, query) {
       const keys = (query.group_by ?? []).map((key) => keyOf(history, key, event, profile));
       const name = JSON.stringify(keys);
       if (!groups.has(name)) groups.set(name, { keys, rows: [] });
-      groups.get(name).rows.push({ person, event });
+      groups.get(name).rows.push({ person, event, profile });
     }
   }
   if (!query.group_by?.length && groups.size === 0) groups.set("[]", { keys: [], rows: [] });
@@ -214,86 +287,185 @@ export function select(history, query) {
 
 // --- funnels ----------------------------------------------------------------------------------------------
 
-// How far this person gets, by trying every chain: step i + 1 is any other event that may come after
-// the event of step i.
-function funnelLevel(history, query, { events, profile }) {
+const isBefore = (a, b) => a.time < b.time || (a.time === b.time && a.seq < b.seq);
+
+function sessionOf(events) {
+  const session = new Map();
+  events.forEach((event, i) =>
+    session.set(event, i === 0 ? 0 : session.get(events[i - 1]) + (event.time - events[i - 1].time > 20 * 60000)));
+  return session;
+}
+
+// How far this person gets from these starts, by trying every chain: step i + 1 is any other event
+// that may come after the event of step i.
+function levelFrom(history, query, { events, profile }, starts) {
   const inside = range(history, query.span);
   const within = durationMs(query.within);
   const ties = query.ties ?? "any";
+  const session = sessionOf(events);
   const follows = (a, b) => {
-    if (ties === "any") return b.time >= a.time;
-    if (ties === "seq") return b.time > a.time || (b.time === a.time && b.seq > a.seq);
-    return b.time >= a.time - durationMs(ties.grace);
+    if (query.order === "strict" || ties === "seq") return isBefore(a, b);
+    return b.time >= a.time - (ties.grace ? durationMs(ties.grace) : 0);
   };
-  const holds = (a, b) => (query.holding ?? []).every((p) =>
-    a.properties[p] !== undefined && a.properties[p] === b.properties[p]);
-  const disturbed = (a, b) => query.order === "strict" && events.some((e) =>
-    e !== a && e !== b && (e.time > a.time || (e.time === a.time && e.seq > a.seq)) &&
-    (e.time < b.time || (e.time === b.time && e.seq < b.seq)));
-  const best = (chain) => {
-    const first = chain[0];
+  const holds = (a, b) =>
+    (query.holding ?? []).every((p) => a.properties[p] !== undefined && a.properties[p] === b.properties[p]) &&
+    (!query.within_session || session.get(a) === session.get(b));
+  const mayStep = (e, i) => isStep(query.steps[i], e, profile) &&
+    (query.holding ?? []).every((p) => e.properties[p] !== undefined) &&
+    (query.complete !== "in_range" || inside(e.time));
+  const isOther = (e) => query.scope !== "steps" ||
+    query.steps.some((step) => isStep(step, e, profile)) ||
+    (query.excluding ?? []).some((x) => isStep(x.step, e, profile));
+  const disturbed = (a, b, level) =>
+    (query.order === "strict" && events.some((e) => isOther(e) && isBefore(a, e) && isBefore(e, b))) ||
+    (query.excluding ?? []).some(({ step, between: [from, to] = [1, query.steps.length] }) =>
+      level >= from && level < to && events.some((e) => e !== a && e !== b && isStep(step, e, profile) &&
+        (ties === "seq" ? isBefore(a, e) && isBefore(e, b) : a.time < e.time && e.time < b.time)));
+  const longest = (chain) => {
     const last = chain[chain.length - 1];
+    const since = query.window_from === "previous" ? last : chain[0];
     let level = chain.length;
     if (level === query.steps.length) return level;
     for (const event of events) {
-      if (chain.includes(event) || !isStep(query.steps[chain.length], event, profile)) continue;
-      if (!follows(last, event) || event.time - first.time > within || !holds(first, event)) continue;
-      if (query.complete === "in_range" && !inside(event.time)) continue;
-      if (disturbed(last, event)) continue;
-      level = Math.max(level, best([...chain, event]));
+      if (chain.includes(event) || !mayStep(event, chain.length)) continue;
+      if (!follows(last, event) || event.time - since.time > within || !holds(chain[0], event)) continue;
+      if (disturbed(last, event, chain.length)) continue;
+      level = Math.max(level, longest([...chain, event]));
     }
     return level;
   };
-  const starts = events.filter((e) => inside(e.time) && isStep(query.steps[0], e, profile) &&
-    (query.holding ?? []).every((p) => e.properties[p] !== undefined));
-  return Math.max(0, ...starts.map((start) => best([start])));
+  return Math.max(0, ...starts.map((start) => longest([start])));
 }
 
-// [step, event names, users] for each step.
+// ORDER ANY: the most steps that different events within the window from a start can be given.
+function levelInAnyOrder(history, query, { events, profile }, starts) {
+  const inside = range(history, query.span);
+  const within = durationMs(query.within);
+  const session = sessionOf(events);
+  const steps = (e) => query.steps.map((_, i) => i).filter((i) => isStep(query.steps[i], e, profile));
+  const most = (left, taken) => {
+    if (left.length === 0) return taken.size;
+    const [first, ...rest] = left;
+    return Math.max(most(rest, taken), ...steps(first).filter((i) => !taken.has(i))
+      .map((i) => most(rest, new Set([...taken, i]))));
+  };
+  return Math.max(0, ...starts.flatMap((start) => {
+    const left = events.filter((e) => isBefore(start, e) && e.time - start.time <= within &&
+      (query.holding ?? []).every((p) => e.properties[p] !== undefined && e.properties[p] === start.properties[p]) &&
+      (!query.within_session || session.get(e) === session.get(start)) &&
+      (query.complete !== "in_range" || inside(e.time)) && steps(e).length > 0);
+    return steps(start).map((i) => most(left, new Set([i])));
+  }));
+}
+
+function funnelStarts(history, query, { events, profile }) {
+  const inside = range(history, query.span);
+  const firsts = query.order === "any" ? query.steps : [query.steps[0]];
+  return events.filter((e) => inside(e.time) && firsts.some((step) => isStep(step, e, profile)) &&
+    (query.holding ?? []).every((p) => e.properties[p] !== undefined));
+}
+
+const levelOf = (history, query, one, starts) =>
+  (query.order === "any" ? levelInAnyOrder : levelFrom)(history, query, one, starts);
+
+// The levels that one person adds: of the best chain, of the first attempt, or of each attempt.
+function funnelLevels(history, query, one, starts) {
+  if (starts.length === 0) return [];
+  if (query.attempt === "each") return starts.map((start) => levelOf(history, query, one, [start]));
+  return [levelOf(history, query, one, query.attempt === "first" ? [starts[0]] : starts)];
+}
+
+// [keys, step, users] for each group (the values at a start) and step.
 export function funnel(history, query) {
-  const levels = history.people().map((person) => funnelLevel(history, query, person));
-  return query.steps.map((_, i) => [i + 1, levels.filter((level) => level > i).length]);
+  const groups = new Map();
+  if (!query.by?.length) groups.set("[]", []);
+  for (const one of history.people()) {
+    let starts = funnelStarts(history, query, one);
+    if (query.attempt === "first") starts = starts.slice(0, 1);
+    const byKey = new Map();
+    for (const start of starts) {
+      const key = JSON.stringify((query.by ?? []).map((k) => keyOf(history, k, start, one.profile)));
+      byKey.set(key, [...(byKey.get(key) ?? []), start]);
+    }
+    for (const [key, some] of byKey)
+      groups.set(key, [...(groups.get(key) ?? []), ...funnelLevels(history, query, one, some)]);
+  }
+  return [...groups].flatMap(([key, levels]) =>
+    query.steps.map((_, i) => [...JSON.parse(key), i + 1, levels.filter((level) => level > i).length]));
 }
 
 // --- retention ------------------------------------------------------------------------------------------------
 
-// {cohort: {size, [k]: users}} over calendar units.
-export function retention(history, query) {
+const ROLLING = { hour: 3600000, day: DAY, week: 7 * DAY, month: 30 * DAY };
+
+// The first period of each column, and behind the last how many there are.
+function columnsOf(query) {
+  const firsts = query.brackets?.length ? query.brackets : Array.from({ length: query.periods }, (_, k) => k);
+  return [...firsts, query.periods];
+}
+
+// A return's period, from 0; undefined when it was before.
+function periodOf(history, query, birth, back) {
+  if (query.rolling)
+    return back.time < birth.time ? undefined : Math.floor((back.time - birth.time) / ROLLING[query.unit]);
+  const cohort = bucketName(history.zone, query.unit, birth.time);
+  const bucket = bucketName(history.zone, query.unit, back.time);
+  if (Date.parse(bucket) < Date.parse(cohort)) return undefined;
+  for (let k = 0; k < 2000; k++)
+    if (nextBucket(query.unit, cohort, k, history.zone) === bucket) return k;
+  return 2000;
+}
+
+function birthsOf(history, query, starts) {
   const inside = range(history, query.span);
-  const cohorts = new Map();
-  const cell = (cohort) => {
-    if (!cohorts.has(cohort)) cohorts.set(cohort, { size: 0, users: Array(query.periods).fill(0) });
-    return cohorts.get(cohort);
-  };
+  const births = new Map(); // cohort → the event that made it
+  for (const start of query.first ? starts.slice(0, 1) : starts) {
+    const cohort = bucketName(history.zone, query.unit, start.time);
+    if (inside(start.time) && !births.has(cohort)) births.set(cohort, start);
+  }
+  return births;
+}
+
+// Which columns the periods of somebody's returns count in, and which returns each is about.
+function retained(query, column, backs) {
+  const firsts = columnsOf(query);
+  const hits = (from, to) => backs.filter(({ period }) => period >= from && period < to);
+  switch (query.mode ?? "on") {
+    case "on_or_after": return hits(firsts[column], Infinity);
+    case "on_or_before": return hits(0, firsts[column + 1]);
+    case "streak":
+      for (let c = 0; c < column; c++) if (hits(firsts[c], firsts[c + 1]).length === 0) return [];
+  }
+  return hits(firsts[column], firsts[column + 1]);
+}
+
+// [keys, cohort, size, k, users, sum] for each cohort that somebody is in.
+export function retention(history, query) {
+  const rows = new Map();
+  const firsts = columnsOf(query);
   for (const { events, profile } of history.people()) {
     const starts = events.filter((e) => isStep(query.start, e, profile));
-    const backs = events.filter((e) => isStep(query.return, e, profile));
-    const births = new Map(); // cohort → the event that made it
-    if (query.first) {
-      if (starts.length && inside(starts[0].time))
-        births.set(bucketName(history.zone, query.unit, starts[0].time), starts[0]);
-    } else {
-      for (const start of starts) {
-        const cohort = bucketName(history.zone, query.unit, start.time);
-        if (inside(start.time) && !births.has(cohort)) births.set(cohort, start);
-      }
-    }
-    for (const [cohort, birth] of births) {
-      const row = cell(cohort);
-      row.size++;
-      const returned = (k) => backs.some((back) =>
-        bucketName(history.zone, query.unit, back.time) === nextBucket(query.unit, cohort, k) &&
-        (k > 0 || query.count_birth || back !== birth));
-      for (let k = 0; k < query.periods; k++) {
-        const later = Array.from({ length: 400 - k }, (_, i) => k + i);
-        const earlier = Array.from({ length: k + 1 }, (_, i) => i);
-        const mode = query.mode ?? "on";
-        if (mode === "on" ? returned(k)
-          : (mode === "on_or_after" ? later : earlier).some(returned)) row.users[k]++;
+    for (const [cohort, birth] of birthsOf(history, query, starts)) {
+      const backs = events.filter((e) => isStep(query.return, e, profile) && (e !== birth || query.count_birth))
+        .map((event) => ({ event, period: periodOf(history, query, birth, event) }))
+        .filter(({ period }) => period !== undefined);
+      const keys = (query.by ?? []).map((key) => keyOf(history, key, birth, profile));
+      for (let column = 0; column + 1 < firsts.length; column++) {
+        const name = JSON.stringify([...keys, cohort, firsts[column]]);
+        if (!rows.has(name)) rows.set(name, { keys, cohort, k: firsts[column], size: 0, users: 0, sum: null });
+        const row = rows.get(name);
+        const hits = retained(query, column, backs);
+        row.size++;
+        row.users += hits.length > 0;
+        for (const { event } of hits) {
+          const amount = event.properties[query.sum];
+          if (typeof amount === "number") row.sum = (row.sum ?? 0) + amount;
+        }
       }
     }
   }
-  return cohorts;
+  return [...rows.values()].map((r) =>
+    [...r.keys, r.cohort, r.size, r.k, r.users, ...(query.sum ? [r.sum] : [])]);
 }
 
 // --- segments ----------------------------------------------------------------------------------------------------
@@ -323,21 +495,32 @@ function holdsFor(history, condition, one) {
   if (condition.profile)
     return compareValues(condition.operator, one.profile[condition.profile], condition.value);
   if (condition.sequence) {
-    const query = { steps: condition.sequence, within: condition.within, span: condition.time };
-    return funnelLevel(history, query, one) === condition.sequence.length;
+    const query = { steps: condition.sequence, within: condition.within };
+    const inside = range(history, condition.time);
+    const starts = one.events.filter((e) => inside(e.time) && isStep(query.steps[0], e, one.profile));
+    return levelFrom(history, query, one, starts) === condition.sequence.length;
   }
   const inside = range(history, condition.time);
-  const did = one.events.filter((e) => e.event === condition.event &&
+  let did = one.events.filter((e) => [].concat(condition.event).includes(e.event) &&
     matches(condition.where, e, one.profile));
+  if (condition.occurrence === "first") did = did.slice(0, 1);
+  else if (condition.occurrence === "last") did = did.slice(-1);
+  else if (condition.occurrence) did = did.slice(condition.occurrence - 1, condition.occurrence);
   const counted = did.filter((e) => inside(e.time));
   if (counted.length === 0) return Boolean(condition.including_never);
   const value = aggregate(history, condition, counted);
   return compareValues(condition.operator ?? "ge", value, condition.value ?? 1);
 }
 
-// The people of the segment.
+// The people of the segment. AS OF: with now at that time, and only what happened before it; profiles
+// are as they are.
 export function segment(history, query) {
-  return history.people().filter((one) => holdsFor(history, query.where, one)).map((one) => one.person);
+  const then = Object.create(history);
+  if (query.as_of !== undefined) then.now = instant(history, query.as_of);
+  const isKnown = (e) => query.as_of === undefined || e.time < then.now;
+  return history.people()
+    .filter((one) => holdsFor(then, query.where, { ...one, events: one.events.filter(isKnown) }))
+    .map((one) => one.person);
 }
 
 // --- timeline --------------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ export const START = Date.parse("2025-10-29T00:00:00Z");
 export const SPAN_HOURS = 24 * 8;
 export const NOW = START + (SPAN_HOURS + 30) * HOUR;
 
-function randomTime(random) {
+function randomMoment(random) {
   const hour = START + random.below(SPAN_HOURS) * HOUR;
   return random.chance(0.3) ? hour + random.pick([-1, 1, 500]) : hour;
 }
@@ -49,7 +49,9 @@ export function randomEvent(random) {
   // The same name with two types.
   if (random.chance(0.4)) properties.mixed = random.chance(0.5) ? random.below(3) : random.pick(["0", "1", "x"]);
   if (random.chance(0.2)) properties.flag = random.chance(0.5);
-  return { person: random.pick(PEOPLE), event: random.pick(EVENTS), time: randomTime(random), properties };
+  const items = Array.from({ length: random.chance(0.2) ? 1 + random.below(3) : 0 }, () =>
+    ({ kind: random.pick(["k1", "k2", "k3"]), ...(random.chance(0.7) ? { price: 1 + random.below(3) } : {}) }));
+  return { person: random.pick(PEOPLE), event: random.pick(EVENTS), time: randomMoment(random), properties, items };
 }
 
 export function randomProfile(random) {
@@ -77,6 +79,10 @@ function randomFilter(random, depth = 0) {
     () => ({ profile: "age", operator: "ge", value: 20 }),
     () => ({ event: random.pick(EVENTS) }),
     () => ({ event: ["A", "C"] }),
+    () => ({ property: "s", operator: "matches", value: random.pick(["^z", "e.r", "[xy]$"]) }),
+    () => ({ property: "Items.kind", operator: random.pick(["eq", "ne"]), value: random.pick(["k1", "k2"]) }),
+    () => ({ property: "Items.price", operator: random.pick(["gt", "lt"]), value: 2 }),
+    () => ({ not: randomFilter(random, depth + 1) }),
   ])();
 }
 
@@ -88,6 +94,10 @@ function randomSpan(random) {
     { since: day(from) },
     { since: day(from), until: day(from + 1 + random.below(4)) },
     { since: new Date(START + random.below(SPAN_HOURS) * HOUR).toISOString() },
+    { since: { ago: `${1 + random.below(9)}${random.pick(["d", "h"])}` } },
+    { since: "yesterday" }, { since: { ago: "6d" }, until: "today" }, { since: { start_of: random.pick(["week", "month"]) } },
+    { between: [day(from), day(from + random.below(3))] },
+    { in_last: random.pick(["30h", "5d"]) }, { this: random.pick(["day", "week", "month"]) },
   ]);
 }
 
@@ -102,45 +112,93 @@ function clean(query) {
   return JSON.parse(JSON.stringify(query)); // leaves out what is undefined
 }
 
+const KEYS = ["day", "week", "month", "event", { property: "s" }, { property: "n" }, { property: "mixed" }, { profile: "city" }];
+
+function randomMeasure(random, depth = 0) {
+  if (depth < 2 && random.chance(0.15))
+    return { formula: random.pick(["add", "subtract", "multiply", "divide"]), of: [randomMeasure(random, depth + 1), randomMeasure(random, depth + 1)] };
+  const measure = random.pick([
+    { measure: "count" }, { measure: "users" }, { measure: "sessions" }, { measure: "sum", property: "n" },
+    { measure: "sum", property: "r" }, { measure: "avg", property: "r" }, { measure: "min", property: "r" },
+    { measure: "max", property: "n" }, { measure: "distinct", property: "s" }, { measure: "distinct", property: "mixed" },
+    { measure: "percentile", property: "n", q: random.pick([0, 0.25, 0.5, 0.9, 1]) }, { measure: "percentile", property: "r", q: 0.5 },
+  ]);
+  return random.chance(0.15) ? { ...measure, where: randomFilter(random, 2) } : measure;
+}
+
 export function randomSelect(random) {
-  const measures = [];
-  const count = 1 + random.below(3);
-  for (let i = 0; i < count; i++) {
-    measures.push(random.pick([
-      { measure: "count" }, { measure: "users" }, { measure: "sum", property: "n" },
-      { measure: "avg", property: "r" }, { measure: "min", property: "r" }, { measure: "max", property: "n" },
-      { measure: "distinct", property: "s" }, { measure: "distinct", property: "mixed" },
-    ]));
-  }
-  const keys = ["day", "week", "month", "event", { property: "s" }, { property: "n" }, { property: "mixed" }, { profile: "city" }];
+  const measures = Array.from({ length: 1 + random.below(3) }, () => randomMeasure(random));
   const group_by = [];
   for (let i = random.below(3); i > 0; i--) {
-    const key = random.pick(keys);
-    const isTime = (k) => ["day", "week", "month"].includes(k);
+    const key = random.chance(0.1) ? "hour" : random.pick(KEYS);
+    const isTime = (k) => ["hour", "day", "week", "month"].includes(k);
     if (!group_by.some((k) => JSON.stringify(k) === JSON.stringify(key) || (isTime(k) && isTime(key)))) group_by.push(key);
   }
   return clean({ report: "select", measures, group_by, where: random.chance(0.6) ? randomFilter(random) : undefined, span: randomSpan(random) });
 }
 
+function randomBy(random) {
+  return random.chance(0.25) ? [random.pick(KEYS)] : undefined;
+}
+
+// Steps of one event type each, no two of the same.
+function apartSteps(random, count) {
+  const left = [...EVENTS];
+  return Array.from({ length: count }, () => {
+    const [event] = left.splice(random.below(left.length), 1);
+    const step = { events: [event] };
+    if (random.chance(0.2)) step.where = randomFilter(random, 2);
+    return step;
+  });
+}
+
+function randomExclusions(random, steps) {
+  const from = 1 + random.below(steps - 1);
+  return [clean({
+    step: { events: [random.pick(EVENTS)] }, mode: "cut",
+    between: random.chance(0.5) ? [from, from + 1 + random.below(steps - from)] : undefined,
+  })];
+}
+
 export function randomFunnel(random) {
-  const steps = Array.from({ length: 2 + random.below(3) }, () => randomStep(random));
-  const ties = random.pick([undefined, "any", "seq"]);
+  const count = 2 + random.below(3);
+  const kind = random.pick(["loose", "loose", "strict", "any", "grace", "excluding", "previous"]);
+  const isApart = ["grace", "excluding", "previous"].includes(kind) || random.chance(0.3);
+  const steps = isApart ? apartSteps(random, count) : Array.from({ length: count }, () => randomStep(random));
   return clean({
-    report: "funnel", steps, within: random.pick(["1h", "2h", "12h", "1d", "3d"]), ties,
-    order: ties === "seq" && random.chance(0.4) ? "strict" : undefined,
-    holding: random.chance(0.15) ? ["n"] : undefined,
+    report: "funnel", steps, within: random.pick(["1h", "2h", "12h", "1d", "3d"]),
+    attempt: random.pick([undefined, "best", "first", "each"]),
+    ties: kind === "grace" ? { grace: random.pick(["1s", "1h"]) } : kind === "strict" ? "seq" : random.pick([undefined, "any", "seq"]),
+    order: kind === "strict" || kind === "any" ? kind : undefined,
+    scope: kind === "strict" && random.chance(0.4) ? "steps" : undefined,
+    window_from: kind === "previous" ? "previous" : undefined,
+    excluding: kind === "excluding" ? randomExclusions(random, count) : undefined,
+    holding: kind !== "any" && random.chance(0.15) ? ["n"] : undefined,
+    within_session: random.chance(0.1) || undefined,
     complete: random.chance(0.3) ? "in_range" : undefined,
+    by: randomBy(random),
     span: randomSpan(random),
   });
 }
 
 export function randomRetention(random) {
+  const periods = 1 + random.below(5);
+  const brackets = [...Array(periods).keys()].filter(() => random.chance(0.6));
   return clean({
     report: "retention", first: random.chance(0.5), start: randomStep(random), return: randomStep(random),
-    unit: random.pick(["day", "week", "month"]), periods: 1 + random.below(5),
-    mode: random.pick([undefined, "on", "on_or_after", "on_or_before"]),
+    unit: random.pick(["hour", "day", "day", "week", "month"]), periods,
+    mode: random.pick([undefined, "on", "on_or_after", "on_or_before", "streak"]),
+    brackets: random.chance(0.2) && brackets.length ? brackets : undefined,
+    rolling: random.chance(0.25) || undefined,
+    sum: random.chance(0.2) ? random.pick(["n", "r"]) : undefined,
+    by: randomBy(random),
     count_birth: random.chance(0.3), span: randomSpan(random),
   });
+}
+
+function randomTime(random) {
+  return random.pick([undefined, undefined, { since: "2025-10-31" }, { since: "2025-10-30", until: "2025-11-02" }, { in_last: "4d" },
+    { since: { ago: "5d" } }, { this: "month" }, { until: "2025-11-01" }]);
 }
 
 function randomCondition(random, depth = 0) {
@@ -148,22 +206,31 @@ function randomCondition(random, depth = 0) {
     const list = [randomCondition(random, depth + 1), randomCondition(random, depth + 1)];
     return random.pick([{ all: list }, { any: list }, { not: list[0] }]);
   }
-  const time = random.pick([undefined, { since: "2025-10-31" }, { since: "2025-10-30", until: "2025-11-02" }, { in_last: "4d" }]);
+  const time = randomTime(random);
+  const occurrence = random.chance(0.25) ? random.pick(["first", "last", 1, 2, 3]) : undefined;
+  const event = random.pick(EVENTS);
+  const operator = random.pick(["gt", "le", "eq", "ge"]);
   return clean(random.pick([
     () => ({ profile: "city", operator: "eq", value: random.pick(["Pune", "Goa"]) }),
     () => ({ profile: "age", operator: random.pick(["lt", "ge"]), value: 20 }),
     () => ({ profile: "age", operator: "exists" }),
-    () => ({ event: random.pick(EVENTS), operator: random.pick(["ge", "le", "eq"]), value: 1 + random.below(3), time, where: random.chance(0.3) ? randomFilter(random, 2) : undefined }),
-    () => ({ event: random.pick(EVENTS), operator: "lt", value: 2, including_never: random.chance(0.5), time }),
-    () => ({ event: random.pick(EVENTS), aggregate: random.pick(["sum", "max", "min", "avg"]), property: "n", operator: random.pick(["gt", "le"]), value: random.below(4), time }),
-    () => ({ event: random.pick(EVENTS), aggregate: "days", operator: "ge", value: 2, time }),
-    () => ({ event: random.pick(EVENTS), aggregate: "distinct", property: "s", operator: "ge", value: 2, time }),
-    () => ({ sequence: [{ events: [random.pick(EVENTS)] }, { events: [random.pick(EVENTS)] }], within: "1d", time: time?.in_last ? undefined : time }),
+    () => ({ event, operator: random.pick(["ge", "le", "eq"]), value: 1 + random.below(3), time, occurrence, where: random.chance(0.3) ? randomFilter(random, 2) : undefined }),
+    () => ({ event: ["A", "B"], operator: "ge", value: 1 + random.below(4), time, occurrence }),
+    () => ({ event, operator: "lt", value: 2, including_never: random.chance(0.5), time }),
+    () => ({ event, aggregate: random.pick(["sum", "max", "min", "avg", "avg_all"]), property: "n", operator, value: random.below(4), time, occurrence }),
+    () => ({ event: ["A", "C"], aggregate: random.pick(["sum", "max"]), property: "r", operator, value: random.below(4) / 2, time }),
+    () => ({ event: random.chance(0.3) ? ["A", "D"] : event, aggregate: "days", operator: "ge", value: 2, time }),
+    () => ({ event, aggregate: "distinct", property: random.pick(["s", "mixed"]), operator: "ge", value: 2, time, occurrence: undefined }),
+    () => ({ sequence: [randomStep(random), randomStep(random)], within: random.pick(["1h", "1d"]), time }),
+    () => ({ sequence: [{ events: [event] }, { events: [random.pick(EVENTS)] }, { events: [random.pick(EVENTS)] }], within: "2d", time }),
   ])());
 }
 
 export function randomSegment(random) {
-  return { report: "segment", where: randomCondition(random) };
+  return clean({
+    report: "segment", where: randomCondition(random),
+    as_of: random.chance(0.25) ? random.pick(["2025-11-01", "2025-11-03T10:00:00Z", { ago: "2d" }]) : undefined,
+  });
 }
 
 export function randomTimeline(random) {
