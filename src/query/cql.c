@@ -201,7 +201,13 @@ static bool select_item(struct cql *p, struct list *items, struct list *keys)
         struct key key;
         return cql_key(p, &key) && cql_list_add(keys, &key, "keys");
     }
-    if (!expr_sum(p, &item.expr) || !cql_take_word(p, "AS", &has_as))
+    struct token at = p->now;
+    if (!expr_sum(p, &item.expr))
+        return false;
+    if (tree_expr_depth(item.expr) > TREE_DEPTH_MAX)
+        return cql_wrong(p, at.offset, at.length, "formulas are nested deeper than %d",
+                         TREE_DEPTH_MAX);
+    if (!cql_take_word(p, "AS", &has_as))
         return false;
     if (has_as) {
         if (p->now.kind != TOKEN_WORD && p->now.kind != TOKEN_NAME && p->now.kind != TOKEN_STRING)

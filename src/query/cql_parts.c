@@ -491,8 +491,8 @@ static bool bucket(struct cql *p, const struct condition **out)
 {
     struct condition *leaf = condition_new(p, COND_BUCKET, token_place(&p->now));
     struct token from;
-    uint64_t first;
-    uint64_t last;
+    uint64_t first = 0;
+    uint64_t last = 0;
 
     if (!leaf || !cql_next(p))
         return false;
@@ -616,14 +616,24 @@ static bool any_of(struct cql *p, bool is_users, bool is_in_did, const struct co
     }
 }
 
+/* A whole filter or condition: one that's deeper than trees may be is refused. */
+static bool root_of(struct cql *p, bool is_users, bool is_in_did, const struct condition **out)
+{
+    struct token at = p->now;
+    return any_of(p, is_users, is_in_did, out) &&
+           (tree_condition_depth(*out) <= TREE_DEPTH_MAX ||
+            cql_wrong(p, at.offset, at.length, "conditions are nested deeper than %d",
+                      TREE_DEPTH_MAX));
+}
+
 bool cql_filter(struct cql *p, const struct condition **out)
 {
-    return any_of(p, false, false, out);
+    return root_of(p, false, false, out);
 }
 
 bool cql_condition(struct cql *p, const struct condition **out)
 {
-    return any_of(p, true, false, out);
+    return root_of(p, true, false, out);
 }
 
 /* --- steps --------------------------------------------------------------------------------------- */
@@ -659,7 +669,7 @@ bool cql_step(struct cql *p, bool is_in_condition, struct step *out)
         return false;
     if (!cql_take_word(p, "WHERE", &has_where))
         return false;
-    if (has_where && !any_of(p, false, is_in_condition, &step.where))
+    if (has_where && !root_of(p, false, is_in_condition, &step.where))
         return false;
     *out = step;
     return true;
@@ -720,7 +730,7 @@ static bool did_aggregate(struct cql *p, struct did *did)
 
 static bool did_occurrence(struct cql *p, struct did *did)
 {
-    uint64_t nth;
+    uint64_t nth = 0;
     did->occurrence = cql_at_word(p, "FIRST")  ? OCCURRENCE_FIRST
                       : cql_at_word(p, "LAST") ? OCCURRENCE_LAST
                       : cql_at_word(p, "NTH")  ? OCCURRENCE_NTH

@@ -723,7 +723,8 @@ static bool read_sequence(struct input *in, const struct at *at, struct json_val
     struct at steps = member_at(at, "sequence");
     struct json_value member;
 
-    return only(in, at, json, KNOWN) && has(json, "sequence", &member) &&
+    return only(in, at, json, KNOWN) &&
+           (has(json, "sequence", &member) || wrong(in, &steps, "this must be a list of steps")) &&
            read_steps(in, &steps, member, &sequence->steps, &sequence->step_count) &&
            within_member(in, at, json, &sequence->within) &&
            span_member(in, at, json, "time", &sequence->time);

@@ -291,6 +291,8 @@ static void test_json_errors_have_a_pointer_to_the_place(void **state)
     struct fixture *f = *state;
     assert_wrong_json(f, "[]", "");
     assert_wrong_json(f, "{\"report\":\"selct\"}", "/report");
+    assert_wrong_json(f, "{\"report\":\"segment\",\"where\":{\"sequence\":null}}",
+                      "/where/sequence");
     assert_wrong_json(f, "{\"report\":\"select\",\"measures\":[{\"measure\":\"sum\"}]}",
                       "/measures/0");
     assert_wrong_json(f, "{\"report\":\"select\",\"measures\":[{\"measure\":\"count\"}],\"a/b\":1}",
@@ -328,6 +330,17 @@ static void test_limits_are_errors(void **state)
         buf_put(&buf, BYTES(" OR y = 1"));
     assert_int_equal(query_parse_cql(buf_bytes(&buf), &f->arena, &query, &f->problem).code,
                      ERR_INVALID);
+
+    /* A chain is as deep as it's long, and JSON must be able to say it. */
+    buf_reset(&buf);
+    buf_put(&buf, BYTES("SELECT users()"));
+    for (int i = 0; i < 32; i++)
+        buf_put(&buf, BYTES(" - 1"));
+    assert_int_equal(query_parse_cql(buf_bytes(&buf), &f->arena, &query, &f->problem).code,
+                     ERR_INVALID);
+    buf.len -= 4;
+    assert_int_equal(query_parse_cql(buf_bytes(&buf), &f->arena, &query, &f->problem).code,
+                     ERR_NONE);
 
     buf_reset(&buf);
     for (int i = 0; i < 70000; i++)
