@@ -107,6 +107,7 @@ export interface FunnelStep {
   users: number;
   fromFirst: number | null;
   fromPrevious: number | null;
+  /** Half of the users took no longer than this from the step before. */
   medianMs: number | null;
 }
 

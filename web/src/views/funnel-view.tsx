@@ -182,7 +182,7 @@ function FunnelTable({ groups, by, title }: { groups: FunnelGroup[]; by?: string
       { id: 'users', header: 'Users', numeric: true, value: (row) => row.users, render: (row) => number(row.users) },
       { id: 'first', header: 'From first', numeric: true, value: (row) => row.fromFirst, render: (row) => share(row.fromFirst) },
       { id: 'previous', header: 'From previous', numeric: true, value: (row) => row.fromPrevious, render: (row) => share(row.fromPrevious) },
-      { id: 'median', header: 'Median time', numeric: true, value: (row) => row.medianMs, render: (row) => duration(row.medianMs) },
+      { id: 'median', header: 'Median from previous', numeric: true, value: (row) => row.medianMs, render: (row) => duration(row.medianMs) },
     ],
     [by],
   );
