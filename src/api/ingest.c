@@ -56,7 +56,7 @@ static bool is_discarded(void *ctx, struct bytes event_name, bool is_folded)
 static struct ingest_rules rules_of(struct call *call)
 {
     return (struct ingest_rules){
-        .limits = project_ingest_rules(call->project).limits,
+        .limits = project_rules(call->project).limits,
         .now_ms = clock_now_ms(call->api->config.clock),
         .is_discarded = is_discarded,
         .ctx = call->project,

@@ -377,7 +377,7 @@ static struct err open_tools(struct importer *im)
     if (err.code)
         return err;
     im->rules = (struct ingest_rules){
-        .limits = project_ingest_rules(im->project).limits,
+        .limits = project_rules(im->project).limits,
         .now_ms = clock_now_ms(clock_real()),
         .is_discarded = is_discarded,
         .ctx = im->project,

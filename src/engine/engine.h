@@ -98,12 +98,19 @@ void project_drain(struct project *project);
 /* Checkpoints now and lets compaction run to its end; ERR_FULL. For tools and tests. */
 MUST_CHECK struct err project_settle(struct project *project);
 
-/* What ingest has to know; cheap to ask for each request. */
-struct project_ingest_rules {
+/*
+ * What a project accepts and how it treats it. Changed by COMMAND_SETTING, named as here:
+ * `join_existing` (bool), `dedup_days` (1 to 365), `discard_event` and `restore_event` (a name), and
+ * `limit.` with a member of catalog_limits, `limit.event_types`. Cheap to ask for each request.
+ */
+struct project_rules {
+    bool does_join_existing;
+    uint32_t dedup_days;
     struct catalog_limits limits;
-    uint64_t version; /* changes when `discarded` does */
 };
-struct project_ingest_rules project_ingest_rules(struct project *project);
+struct project_rules project_rules(struct project *project);
+/* Is `value` one that the setting `name` can have? NULL, or what is wrong. */
+const char *project_setting_problem(struct bytes name, const struct value *value);
 /* Is this event type (folded name) discarded? */
 bool project_is_discarded(struct project *project, struct bytes event_name, bool is_folded);
 

@@ -4,6 +4,7 @@
  *     engine.c      the folder, its lock, zones, the table of projects
  *     project.c     one project: queue, apply thread, snapshots
  *     state.c       applying commands: the function from log to state
+ *     settings.c    the settings of a project
  *     checkpoint.c  the state file, and when it is written
  *     dedup.c       event ids seen lately
  *     live.c        the sampled stream for people to watch
@@ -29,6 +30,7 @@ struct state {
     struct dedup *dedup;
     struct identity_config identity_config;
     uint32_t dedup_days;
+    struct catalog_limits limits;
     uint64_t position; /* of the next command */
     uint64_t duplicates;
     uint64_t refused; /* events of erased people, commands about nobody */
@@ -46,6 +48,8 @@ struct live;
 MUST_CHECK struct err state_apply(struct state *state, uint64_t position, uint32_t count,
                                   struct bytes batch, struct live *live);
 void state_done(struct state *state);
+/* A setting that project_setting_problem has nothing against, other than of event types. */
+void setting_apply(struct state *state, struct bytes name, const struct value *value);
 
 /* All but the store's events, which keep themselves. */
 MUST_CHECK struct err state_save(const struct state *state, struct buf *to);

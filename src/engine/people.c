@@ -229,10 +229,17 @@ struct err project_catalog(struct project *project, struct catalog **out)
     return err;
 }
 
-struct project_ingest_rules project_ingest_rules(struct project *project)
+struct project_rules project_rules(struct project *project)
 {
-    (void)project;
-    return (struct project_ingest_rules){ .limits = catalog_limits_default() };
+    const struct state *state = &project->state;
+    gate_enter_reader(&project->gate);
+    struct project_rules rules = {
+        .does_join_existing = state->identity_config.does_join_existing,
+        .dedup_days = state->dedup_days,
+        .limits = state->limits,
+    };
+    gate_leave(&project->gate);
+    return rules;
 }
 
 bool project_is_discarded(struct project *project, struct bytes event_name, bool is_folded)

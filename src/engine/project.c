@@ -466,6 +466,7 @@ static struct err new_state(struct project *project, const struct project_settin
     arena_init(&state->scratch, SCRATCH_LIMIT);
     state->identity_config.does_join_existing = settings->does_join_existing;
     state->dedup_days = settings->dedup_days ? settings->dedup_days : DEDUP_DAYS;
+    state->limits = catalog_limits_default();
     state->position = 1;
     struct err err = catalog_new(&state->catalog);
     if (err.code)
@@ -541,6 +542,35 @@ static void destroy(struct project *project)
     free(project);
 }
 
+/* The first command of a project: the secret under which digests of erased keys are made. It's drawn
+ * here and logged, so that a replay has the same. */
+static struct err draw_erase_key(struct project *project)
+{
+    uint8_t key[16];
+    char hex[2 * sizeof key + 1];
+    struct bytes batch;
+    struct command_writer *writer = NULL;
+    sys_entropy(key, sizeof key);
+    for (size_t i = 0; i < sizeof key; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", key[i]);
+    struct value value = value_string(bytes_from(hex));
+
+    struct err err = command_writer_new(&writer);
+    if (err.code)
+        return err;
+    int64_t now_ms = clock_now_ms(project->engine->config.clock);
+    command_writer_reset(writer, now_ms);
+    command_begin(writer, COMMAND_SETTING, now_ms);
+    command_name(writer, BYTES("erase_key"), false);
+    command_property(writer, BYTES("value"), PROPERTY_SET, &value);
+    command_end(writer);
+    err = command_writer_finish(writer, &batch);
+    if (!err.code)
+        err = project_submit_wait(project, batch, 1, NULL);
+    command_writer_free(writer);
+    return err;
+}
+
 struct err project_open(struct engine *engine, const char *id, const struct zone *zone,
                         const struct project_settings *settings, struct project **out)
 {
@@ -579,6 +609,13 @@ struct err project_open(struct engine *engine, const char *id, const struct zone
         mutex_unlock(&project->mutex);
         thread_join(&project->apply_thread);
         goto fail;
+    }
+    if (project->state.position == 1) {
+        err = draw_erase_key(project);
+        if (err.code) {
+            project_close(project, true);
+            return err;
+        }
     }
     *out = project;
     return ok();

@@ -53,7 +53,7 @@ static struct err event_type(struct apply *apply, const struct command *command,
     uint32_t *known = &apply->events[command->is_name_folded][command->name_index];
     struct err err = ok();
     if (*known == CATALOG_NONE) {
-        if (catalog_event_count(catalog) < catalog_limits_default().event_types)
+        if (catalog_event_count(catalog) < apply->state->limits.event_types)
             err = catalog_event_put(catalog, command->name, command->is_name_folded, known, NULL);
         else
             *known = catalog_event_find(catalog, command->name, command->is_name_folded);
@@ -62,9 +62,10 @@ static struct err event_type(struct apply *apply, const struct command *command,
     return or_none(err, out);
 }
 
-static struct err put_property(struct catalog *catalog, struct bytes name, uint32_t *out)
+static struct err put_property(struct state *state, struct bytes name, uint32_t *out)
 {
-    if (catalog_property_count(catalog) < catalog_limits_default().properties)
+    struct catalog *catalog = state->catalog;
+    if (catalog_property_count(catalog) < state->limits.properties)
         return or_none(catalog_property_put(catalog, name, out), out);
     *out = catalog_property_find(catalog, name);
     return ok();
@@ -77,18 +78,19 @@ static struct err property_number(struct apply *apply, const struct command_prop
     uint32_t *known = &apply->properties[property->name_index];
     struct err err = ok();
     if (*known == CATALOG_NONE)
-        err = put_property(apply->state->catalog, property->name, known);
+        err = put_property(apply->state, property->name, known);
     *out = *known;
     return err;
 }
 
 /* May profiles have this property: they do, or there's room for one more? */
-static bool is_for_profiles(const struct catalog *catalog, uint32_t property)
+static bool is_for_profiles(const struct state *state, uint32_t property)
 {
+    const struct catalog *catalog = state->catalog;
     const struct catalog_column *columns = NULL;
-    return property != CATALOG_NONE && (catalog_is_profile_property(catalog, property) ||
-                                        catalog_profile_columns(catalog, &columns) <
-                                            catalog_limits_default().profile_properties);
+    return property != CATALOG_NONE &&
+           (catalog_is_profile_property(catalog, property) ||
+            catalog_profile_columns(catalog, &columns) < state->limits.profile_properties);
 }
 
 /* --- people --------------------------------------------------------------------------- */
@@ -308,7 +310,7 @@ static struct err apply_profile(struct apply *apply, const struct command *comma
         err = property_number(apply, property, &number);
         if (err.code)
             return err;
-        if (!is_for_profiles(state->catalog, number))
+        if (!is_for_profiles(state, number))
             continue;
         err = profile_apply(state->profiles, user, number, (enum profile_op)property->op,
                             &property->value, &is_ignored);
@@ -355,10 +357,10 @@ static struct err apply_token(struct apply *apply, const struct command *command
     if (!name.ptr)
         return err_new(ERR_NOMEM, "state: token");
     uint32_t number = CATALOG_NONE;
-    err = put_property(state->catalog, name, &number);
+    err = put_property(state, name, &number);
     if (err.code)
         return err;
-    if (!is_for_profiles(state->catalog, number)) {
+    if (!is_for_profiles(state, number)) {
         state->refused++;
         return ok();
     }
@@ -437,37 +439,33 @@ static struct err apply_erase(struct apply *apply, const struct command *command
     return ok();
 }
 
+static struct err set_discarded(struct state *state, struct bytes name, bool is_discarded)
+{
+    uint32_t event = CATALOG_NONE;
+    struct err err = or_none(catalog_event_put(state->catalog, name, true, &event, NULL), &event);
+    if (err.code)
+        return err;
+    if (event == CATALOG_NONE)
+        state->refused++;
+    else
+        catalog_event_set_discarded(state->catalog, event, is_discarded);
+    return ok();
+}
+
 static struct err apply_setting(struct apply *apply, const struct command *command)
 {
     struct state *state = apply->state;
-    if (command->property_count != 1) {
+    const struct value *value = command->property_count == 1 ? &command->properties[0].value : NULL;
+    if (!value || project_setting_problem(command->name, value)) {
         state->refused++;
         return ok();
     }
-    const struct value *value = &command->properties[0].value;
-    if (bytes_equal(command->name, BYTES("join_existing")) && value->type == VALUE_BOOL) {
-        state->identity_config.does_join_existing = value->boolean;
-        identity_configure(state->identity, state->identity_config);
-    } else if (bytes_equal(command->name, BYTES("dedup_days")) && value->type == VALUE_INT &&
-               value->integer > 0 && value->integer <= 365) {
-        state->dedup_days = (uint32_t)value->integer;
-    } else if (value->type == VALUE_STRING &&
-               (bytes_equal(command->name, BYTES("discard_event")) ||
-                bytes_equal(command->name, BYTES("restore_event")))) {
-        uint32_t event = CATALOG_NONE;
-        struct err err =
-            or_none(catalog_event_put(state->catalog, value->string, true, &event, NULL), &event);
-        if (err.code)
-            return err;
-        if (event == CATALOG_NONE) {
-            state->refused++;
-            return ok();
-        }
-        catalog_event_set_discarded(state->catalog, event,
-                                    bytes_equal(command->name, BYTES("discard_event")));
-    } else {
-        state->refused++;
-    }
+    if (bytes_equal(command->name, BYTES("discard_event")))
+        return set_discarded(state, value->string, true);
+    if (bytes_equal(command->name, BYTES("restore_event")))
+        return set_discarded(state, value->string, false);
+    setting_apply(state, command->name, value);
+    identity_configure(state->identity, state->identity_config);
     return ok();
 }
 
