@@ -267,6 +267,7 @@ handler_fn handle_users, handle_user, handle_user_events, handle_user_delete, ha
 handler_fn handle_reports, handle_report_post, handle_report_get, handle_report_put,
     handle_report_delete;
 handler_fn handle_clients, handle_client_post, handle_client_delete, handle_audit;
+handler_fn handle_settings, handle_settings_patch;
 handler_fn handle_live;
 handler_fn handle_events, handle_profiles, handle_identify, handle_import;
 handler_fn handle_health, handle_ready, handle_metrics, handle_openapi;

@@ -192,6 +192,17 @@ static const struct {
             ",\"scopes\":" LIST("{\"enum\":[\"ingest\",\"query\",\"people\",\"manage\"]}"),
             "\"name\",\"scopes\"") },
     { "Clients", NULL, THING("\"api_clients\":" LIST(REF("Client")), "\"api_clients\"") },
+    { "Settings", NULL,
+      THING("\"join_existing\":" FLAG ",\"dedup_days\":" NUMBER
+            ",\"limits\":{\"type\":\"object\",\"additionalProperties\":" THING(
+                "\"value\":" NUMBER ",\"most\":" NUMBER,
+                "\"value\",\"most\"") "},\"discarded_events\":" LIST(TEXT),
+            "\"join_existing\",\"dedup_days\",\"limits\",\"discarded_events\"") },
+    { "SettingsChange", NULL,
+      WRITE("\"join_existing\":" FLAG ",\"dedup_days\":" NUMBER
+            ",\"limits\":{\"type\":\"object\",\"additionalProperties\":" NUMBER
+            "},\"discarded_events\":" LIST(TEXT),
+            "") },
     { "Audit", NULL,
       THING("\"rows\":" LIST(OBJECT) ",\"next_cursor\":" MAYBE("string"),
             "\"rows\",\"next_cursor\"") },

@@ -9,6 +9,7 @@
 #define GET    HTTP_GET
 #define POST   HTTP_POST
 #define PUT    HTTP_PUT
+#define PATCH  HTTP_PATCH
 #define DELETE HTTP_DELETE
 
 const struct route api_routes[] = {
@@ -366,6 +367,28 @@ const struct route api_routes[] = {
       "Revokes an API client",
       NULL,
       handle_client_delete },
+    { { GET, "/v1/settings" },
+      "settingsGet",
+      NEEDS_MANAGE,
+      RATE_MANAGE,
+      FACE_NATIVE,
+      ON_WORKER,
+      NULL,
+      "Settings",
+      "What the project accepts, and how it treats it",
+      NULL,
+      handle_settings },
+    { { PATCH, "/v1/settings" },
+      "settingsChange",
+      NEEDS_MANAGE,
+      RATE_MANAGE,
+      FACE_NATIVE,
+      ON_WORKER,
+      "SettingsChange",
+      "Settings",
+      "Changes the settings that are named, all of them or none",
+      NULL,
+      handle_settings_patch },
     { { GET, "/v1/audit" },
       "audit",
       NEEDS_MANAGE,

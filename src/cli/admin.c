@@ -1,8 +1,11 @@
 /* admin.c - kolam admin: projects, keys, people, the audit log, on the folder itself. */
 #include "cli/cli_internal.h"
+#include "command/command.h"
 #include "sys/sys.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define LINK_LIFE_MS (24 * MS_PER_HOUR)
 
@@ -68,6 +71,74 @@ static int project_list(struct admin *a)
     for (size_t n = 0; account_project_at(a->folder.accounts, n, &project); n++)
         printf("%s  %-30s  %-24s  %s\n", project.id, project.name, project.time_zone, project.kind);
     return CLI_DONE;
+}
+
+static int project_show(const struct project_rules *rules)
+{
+    struct project_limit limit;
+    printf("%-32s  %s\n", "join_existing", rules->does_join_existing ? "true" : "false");
+    printf("%-32s  %u\n", "dedup_days", rules->dedup_days);
+    for (size_t n = 0; project_limit_at(rules, n, &limit); n++)
+        printf("%-32s  %-8u  (1 to %u)\n", limit.name, limit.value, limit.most);
+    return CLI_DONE;
+}
+
+/* true and false, whole numbers, or a text. */
+static struct value value_of(const char *text)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (*text && !*end && !errno)
+        return value_int(number);
+    if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+        return value_bool(*text == 't');
+    return value_string(bytes_from(text));
+}
+
+static int project_set(struct admin *a, struct project *project, const char *id)
+{
+    const char *name = cli_arg(a->cli, 2);
+    const char *text = cli_arg(a->cli, 3);
+    if (!name || !text)
+        return cli_say(CLI_USAGE, "kolam admin project set --project P NAME VALUE");
+    struct value value = value_of(text);
+    const char *problem = project_setting_problem(bytes_from(name), &value);
+    if (problem)
+        return cli_say(CLI_REFUSED, "%s: %s", name, problem);
+
+    struct command_writer *writer;
+    struct bytes batch;
+    struct err err = command_writer_new(&writer);
+    if (err.code)
+        return cli_say_err(err, name);
+    int64_t now_ms = clock_now_ms(clock_real());
+    command_writer_reset(writer, now_ms);
+    command_begin(writer, COMMAND_SETTING, now_ms);
+    command_name(writer, bytes_from(name), false);
+    command_property(writer, BYTES("value"), PROPERTY_SET, &value);
+    command_end(writer);
+    err = account_audit(a->folder.accounts, &actor, id, "settings.change", bytes_from(name));
+    if (!err.code)
+        err = command_writer_finish(writer, &batch);
+    if (!err.code)
+        err = project_submit_wait(project, batch, 1, NULL);
+    command_writer_free(writer);
+    return err.code ? cli_say_err(err, name) : CLI_DONE;
+}
+
+static int project_settings(struct admin *a)
+{
+    struct account_project facts;
+    struct project *project;
+    int status =
+        cli_project(&a->folder, cli_text(a->cli, "project"), false, NULL, &facts, &project);
+    if (status != CLI_DONE)
+        return status;
+    if (is(a, 1, "set"))
+        return project_set(a, project, facts.id);
+    struct project_rules rules = project_rules(project);
+    return project_show(&rules);
 }
 
 /* --- keys ------------------------------------------------------------------------------------ */
@@ -239,6 +310,8 @@ static int dispatch(struct admin *a)
         return project_create(a);
     if (is(a, 0, "project") && is(a, 1, "list"))
         return project_list(a);
+    if (is(a, 0, "project") && (is(a, 1, "show") || is(a, 1, "set")))
+        return project_settings(a);
     if (is(a, 0, "key"))
         return keys(a);
     if (is(a, 0, "person") && is(a, 1, "create"))

@@ -46,6 +46,8 @@ static const struct cli_command commands[] = {
       "data project scopes name email role organisation time-zone format",
       "  kolam admin project create NAME --time-zone ZONE\n"
       "  kolam admin project list\n"
+      "  kolam admin project show --project P            its settings and limits\n"
+      "  kolam admin project set --project P NAME VALUE  changes one\n"
       "  kolam admin key create --project P --scopes ingest,query [--name N]\n"
       "  kolam admin key list --project P\n"
       "  kolam admin key revoke --project P ID\n"

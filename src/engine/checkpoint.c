@@ -53,7 +53,7 @@ struct err state_save(const struct state *state, struct buf *to)
     buf_put_u8(to, state->identity_config.does_join_existing);
     buf_put_le64(to, state->identity_config.erase_key[0]);
     buf_put_le64(to, state->identity_config.erase_key[1]);
-    buf_put_prefixed(to, bytes_of(&state->limits, sizeof state->limits));
+    limits_save(&state->limits, to);
     close_section(to, at);
     at = open_section(to);
     catalog_save(state->catalog, to);
@@ -97,10 +97,7 @@ struct err state_load(struct state *state, struct bytes from)
     state->identity_config.does_join_existing = reader_u8(&counters) != 0;
     state->identity_config.erase_key[0] = reader_le64(&counters);
     state->identity_config.erase_key[1] = reader_le64(&counters);
-    struct bytes limits = reader_prefixed(&counters);
-    if (limits.len != sizeof state->limits)
-        return err_new(ERR_CORRUPT, "checkpoint: limits");
-    memcpy(&state->limits, limits.ptr, limits.len);
+    limits_load(&state->limits, &counters);
     err = reader_err(&counters, true);
     if (err.code)
         return err;

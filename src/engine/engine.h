@@ -109,6 +109,13 @@ struct project_rules {
     struct catalog_limits limits;
 };
 struct project_rules project_rules(struct project *project);
+struct project_limit {
+    const char *name; /* of its setting */
+    uint32_t value;
+    uint32_t most;
+};
+/* The n-th limit of these rules; false: there are no more. */
+bool project_limit_at(const struct project_rules *rules, size_t n, struct project_limit *out);
 /* Is `value` one that the setting `name` can have? NULL, or what is wrong. */
 const char *project_setting_problem(struct bytes name, const struct value *value);
 /* Is this event type (folded name) discarded? */

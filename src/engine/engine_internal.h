@@ -50,6 +50,9 @@ MUST_CHECK struct err state_apply(struct state *state, uint64_t position, uint32
 void state_done(struct state *state);
 /* A setting that project_setting_problem has nothing against, other than of event types. */
 void setting_apply(struct state *state, struct bytes name, const struct value *value);
+/* In the order of the table in settings.c, which only grows. */
+void limits_save(const struct catalog_limits *limits, struct buf *to);
+void limits_load(struct catalog_limits *limits, struct reader *from);
 
 /* All but the store's events, which keep themselves. */
 MUST_CHECK struct err state_save(const struct state *state, struct buf *to);

@@ -22,11 +22,16 @@ static const struct limit {
     { "limit.identity_bytes", offsetof(struct catalog_limits, identity_bytes), 1024 },
 };
 
-enum { ERASE_KEY_HEX = 32, DEDUP_DAYS_MAX = 365 };
+enum { LIMIT_COUNT = sizeof LIMITS / sizeof *LIMITS, ERASE_KEY_HEX = 32, DEDUP_DAYS_MAX = 365 };
+
+static uint32_t *member(struct catalog_limits *limits, const struct limit *limit)
+{
+    return (uint32_t *)(void *)((uint8_t *)limits + limit->offset);
+}
 
 static const struct limit *find_limit(struct bytes name)
 {
-    for (size_t i = 0; i < sizeof LIMITS / sizeof *LIMITS; i++) {
+    for (size_t i = 0; i < LIMIT_COUNT; i++) {
         if (bytes_equal(name, bytes_from(LIMITS[i].name)))
             return &LIMITS[i];
     }
@@ -90,8 +95,7 @@ void setting_apply(struct state *state, struct bytes name, const struct value *v
 {
     const struct limit *limit = find_limit(name);
     if (limit) {
-        uint32_t number = (uint32_t)value->integer;
-        memcpy((uint8_t *)&state->limits + limit->offset, &number, sizeof number);
+        *member(&state->limits, limit) = (uint32_t)value->integer;
     } else if (bytes_equal(name, BYTES("join_existing"))) {
         state->identity_config.does_join_existing = value->boolean;
     } else if (bytes_equal(name, BYTES("dedup_days"))) {
@@ -99,4 +103,30 @@ void setting_apply(struct state *state, struct bytes name, const struct value *v
     } else if (bytes_equal(name, BYTES("erase_key"))) {
         set_erase_key(&state->identity_config, value->string);
     }
+}
+
+bool project_limit_at(const struct project_rules *rules, size_t n, struct project_limit *out)
+{
+    if (n >= LIMIT_COUNT)
+        return false;
+    struct catalog_limits limits = rules->limits;
+    *out = (struct project_limit){ LIMITS[n].name, *member(&limits, &LIMITS[n]), LIMITS[n].most };
+    return true;
+}
+
+void limits_save(const struct catalog_limits *limits, struct buf *to)
+{
+    struct catalog_limits copy = *limits;
+    buf_put_le32(to, LIMIT_COUNT);
+    for (size_t i = 0; i < LIMIT_COUNT; i++)
+        buf_put_le32(to, *member(&copy, &LIMITS[i]));
+}
+
+void limits_load(struct catalog_limits *limits, struct reader *from)
+{
+    uint32_t count = reader_le32(from);
+    if (count > LIMIT_COUNT)
+        from->is_failed = true;
+    for (uint32_t i = 0; i < count && !from->is_failed; i++)
+        *member(limits, &LIMITS[i]) = reader_le32(from);
 }

@@ -65,7 +65,9 @@ void identity_free(struct identity_graph *graph)
 
 void identity_configure(struct identity_graph *graph, struct identity_config config)
 {
-    graph->config.does_join_existing = config.does_join_existing;
+    assert(intern_count(graph->tombstones) == 0 ||
+           memcmp(graph->config.erase_key, config.erase_key, sizeof config.erase_key) == 0);
+    graph->config = config;
 }
 
 /* --- merging ------------------------------------------------------------------ */

@@ -40,6 +40,7 @@ struct identity_config {
 
 MUST_CHECK struct err identity_new(struct identity_config config, struct identity_graph **out);
 void identity_free(struct identity_graph *graph);
+/* Its erase_key may differ only while nobody has been erased. */
 void identity_configure(struct identity_graph *graph, struct identity_config config);
 
 struct identity_result {

@@ -19,6 +19,7 @@ await import('./builders.mjs');
 await import('./query.mjs');
 await import('./states.mjs');
 await import('./clients.mjs');
+await import('./rules.mjs');
 
 test('signing out leads to the sign-in page, and back there', async () => {
   await onPage('/users', async (page) => {

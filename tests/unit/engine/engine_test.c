@@ -276,6 +276,74 @@ static void a_discarded_event_type_is_passed_over_until_it_is_restored(void **st
     assert_int_equal(numbers.seen[3], 1);
 }
 
+static struct err set(struct world *world, const char *name, struct value value)
+{
+    command_writer_reset(world->writer, world->clock.ms);
+    command_begin(world->writer, COMMAND_SETTING, world->clock.ms);
+    command_name(world->writer, bytes_from(name), false);
+    command_property(world->writer, BYTES("value"), PROPERTY_SET, &value);
+    command_end(world->writer);
+    return world_submit(world);
+}
+
+static void settings_hold_from_then_on_and_outlive_a_kill_and_a_checkpoint(void **state)
+{
+    struct world *world = *state;
+    struct project_rules before = project_rules(world->project);
+    assert_false(before.does_join_existing);
+    assert_int_equal(set(world, "join_existing", value_bool(true)).code, ERR_NONE);
+    assert_int_equal(set(world, "dedup_days", value_int(30)).code, ERR_NONE);
+    assert_int_equal(set(world, "limit.event_types", value_int(7)).code, ERR_NONE);
+    for (int times = 0; times < 3; times++) {
+        struct project_rules rules = project_rules(world->project);
+        assert_true(rules.does_join_existing);
+        assert_int_equal(rules.dedup_days, 30);
+        assert_int_equal(rules.limits.event_types, 7);
+        assert_int_equal(rules.limits.properties, before.limits.properties);
+        if (times == 1)
+            assert_int_equal(project_settle(world->project).code, ERR_NONE);
+        engine_abandon(world->engine);
+        world_open(world);
+    }
+}
+
+static void past_a_limit_of_event_types_events_are_refused_and_the_rest_is_kept(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(set(world, "limit.event_types", value_int(2)).code, ERR_NONE);
+    command_writer_reset(world->writer, world->clock.ms);
+    static const char *const names[] = { "A", "B", "C", "A", "B", "C" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        command_begin(world->writer, COMMAND_EVENT, DAY_ONE + (int64_t)i);
+        command_ref(world->writer, REF_IDENTITY, BYTES("somebody"));
+        command_name(world->writer, bytes_from(names[i]), false);
+        command_end(world->writer);
+    }
+    assert_int_equal(world_submit(world).code, ERR_NONE);
+    assert_int_equal(project_stats(world->project).events, 4);
+}
+
+static void a_value_that_a_setting_can_t_have_changes_nothing(void **state)
+{
+    struct world *world = *state;
+    static const char *const names[] = { "join_existing",   "dedup_days", "limit.event_types",
+                                         "limit.nonsense",  "nonsense",   "erase_key",
+                                         "limit.name_bytes" };
+    struct project_rules before = project_rules(world->project);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const struct value values[] = { value_int(-1), value_int(INT64_MAX),
+                                        value_string(BYTES("x")) };
+        for (size_t k = 0; k < sizeof values / sizeof values[0]; k++) {
+            assert_non_null(project_setting_problem(bytes_from(names[i]), &values[k]));
+            assert_int_equal(set(world, names[i], values[k]).code, ERR_NONE);
+        }
+    }
+    struct project_rules after = project_rules(world->project);
+    assert_int_equal(after.does_join_existing, before.does_join_existing);
+    assert_int_equal(after.dedup_days, before.dedup_days);
+    assert_memory_equal(&after.limits, &before.limits, sizeof before.limits);
+}
+
 static void watchers_see_events_as_they_are_applied(void **state)
 {
     struct world *world = *state;
@@ -366,7 +434,7 @@ static void what_a_crash_left_of_a_checkpoint_goes_with_the_next(void **state)
     assert_int_equal(project_settle(world->project).code, ERR_NONE);
     assert_false(exists(world, left[0]));
     assert_false(exists(world, left[1]));
-    assert_true(exists(world, "projects/p/00000000000000000011.state"));
+    assert_true(exists(world, "projects/p/00000000000000000012.state"));
 }
 
 static void a_state_file_of_another_position_is_damage(void **state)
@@ -378,13 +446,13 @@ static void a_state_file_of_another_position_is_damage(void **state)
     assert_int_equal(world_send(world, 0, 10, false).code, ERR_NONE);
     assert_int_equal(project_settle(world->project).code, ERR_NONE);
     assert_int_equal(
-        disk_read_file(disk, "projects/p/00000000000000000011.state", 1 << 24, &old).code,
+        disk_read_file(disk, "projects/p/00000000000000000012.state", 1 << 24, &old).code,
         ERR_NONE);
     assert_int_equal(world_send(world, 10, 10, false).code, ERR_NONE);
     assert_int_equal(project_settle(world->project).code, ERR_NONE);
     engine_abandon(world->engine);
     assert_int_equal(
-        disk_replace_file(disk, "projects/p/00000000000000000021.state", buf_bytes(&old)).code,
+        disk_replace_file(disk, "projects/p/00000000000000000022.state", buf_bytes(&old)).code,
         ERR_NONE);
     assert_int_equal(world_try_open(world).code, ERR_CORRUPT);
     buf_done(&old);
@@ -396,8 +464,8 @@ static void memory_stays_bounded_while_no_checkpoint_can_be_written(void **state
     struct world *world = *state;
     struct disk *disk = disk_sim_disk(world->sim);
     struct numbers numbers;
-    const char *in_the_way = "projects/p/00000000000000000009.state.new";
-    const char *inside = "projects/p/00000000000000000009.state.new/x";
+    const char *in_the_way = "projects/p/00000000000000000010.state.new";
+    const char *inside = "projects/p/00000000000000000010.state.new/x";
     uint32_t sent = 8;
     assert_int_equal(world_send(world, 0, sent, false).code, ERR_NONE);
     assert_int_equal(disk_make_dir(disk, in_the_way).code, ERR_NONE);
@@ -447,6 +515,9 @@ int main(void)
         TEST(a_full_disk_refuses_new_data_goes_on_answering_and_recovers),
         TEST(a_failed_sync_ends_everything_and_acknowledges_nothing),
         TEST(a_discarded_event_type_is_passed_over_until_it_is_restored),
+        TEST(settings_hold_from_then_on_and_outlive_a_kill_and_a_checkpoint),
+        TEST(past_a_limit_of_event_types_events_are_refused_and_the_rest_is_kept),
+        TEST(a_value_that_a_setting_can_t_have_changes_nothing),
         TEST(watchers_see_events_as_they_are_applied),
         TEST(an_event_too_long_to_show_spoils_no_other_line),
         TEST(what_a_crash_left_of_a_checkpoint_goes_with_the_next),

@@ -15,6 +15,7 @@ import { Button, Segmented } from '@/ui/button';
 import { Field, Input } from '@/ui/field';
 import { Confirm, Dialog } from '@/ui/overlay';
 import { Empty, Failure, Loading } from '@/ui/state';
+import { ProjectRules } from '@/views/project-rules';
 import { CopyButton, SendExamples, type Credentials } from '@/views/send-examples';
 
 const tabs = [
@@ -210,6 +211,7 @@ function ProjectSettings({ asking }: { asking: boolean }) {
           {project.kind ? <><dt className="text-soft">Kind</dt><dd>{project.kind}</dd></> : null}
         </dl>
       </Panel>
+      <ProjectRules />
       {making ? <NewProject onClose={() => setMaking(false)} onMade={(made) => navigate(href(made.id))} /> : null}
     </>
   );
