@@ -1,29 +1,43 @@
-// One browser, signed in once, for all browser tests. A server with the demo data must run:
-//   KOLAM_LINK=http://127.0.0.1:8080/signin?ticket=… node --test tests/browser/dashboard.test.mjs
-// or KOLAM_URL with KOLAM_EMAIL and KOLAM_PASSWORD. Screenshots go to KOLAM_SCREENSHOTS, if given.
+// One browser, signed in once, for all browser tests, and the server under test: `kolam demo` (or `serve`)
+// on a folder of its own. With KOLAM_LINK=http://127.0.0.1:8080/signin?ticket=… (or KOLAM_URL with
+// KOLAM_EMAIL and KOLAM_PASSWORD) it's a server that runs already and has the demo's data. Screenshots
+// go to KOLAM_SCREENSHOTS, if given.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Server, eventually } from '../scenario/server.mjs';
 
 const require = createRequire(new URL('../../web/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
 const { AxeBuilder } = require('@axe-core/playwright');
 
-const link = process.env.KOLAM_LINK;
-export const origin = link ? new URL(link).origin : process.env.KOLAM_URL;
+let link = process.env.KOLAM_LINK;
+export let origin = link ? new URL(link).origin : process.env.KOLAM_URL;
 const screenshots = process.env.KOLAM_SCREENSHOTS;
 
 let profile;
 let context;
+let server;
 export let project;
 
 const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync'];
 
-export async function start(server = origin) {
-  assert.ok(server, 'KOLAM_LINK or KOLAM_URL must name the server under test');
+/** Starts `kolam demo` or `kolam serve` and returns the link that it prints. */
+async function serve(command) {
+  server = await Server.start({ command, setup: false });
+  const printed = await eventually(() => /http:\/\/127\.0\.0\.1:\d+\/(?:signin\?ticket|setup\?token)=[\w.~-]+/.exec(server.output), 'the link is printed');
+  return printed[0];
+}
+
+/** The browser, and a server unless one was named. Gives the link that the server printed. */
+export async function start(command = 'demo') {
+  if (!origin) {
+    link = await serve(command);
+    origin = new URL(link).origin;
+  }
   profile = mkdtempSync(join(tmpdir(), 'kolam-browser-'));
   context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.KOLAM_CHROMIUM ?? '/usr/bin/chromium', args: flags, viewport: { width: 1440, height: 900 },
@@ -31,10 +45,12 @@ export async function start(server = origin) {
   });
   context.setDefaultTimeout(15_000);
   if (screenshots) mkdirSync(screenshots, { recursive: true });
+  return link;
 }
 
 export async function stop() {
   await context?.close();
+  await server?.stop();
   if (profile) rmSync(profile, { recursive: true, force: true });
 }
 

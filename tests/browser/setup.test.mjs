@@ -1,15 +1,15 @@
-// The very first visit: KOLAM_SETUP_LINK=http://127.0.0.1:8080/setup?token=… of a server on a fresh folder.
+// The very first visit, to a server on a fresh folder.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { accessible, noSidewaysScroll, shot, start, stop, tab } from './harness.mjs';
 
-const link = process.env.KOLAM_SETUP_LINK;
+let link;
 const person = { name: 'Asha Rao', email: 'asha@example.com', password: 'a long enough password' };
 
-before(() => (link ? start(new URL(link).origin) : undefined));
+before(async () => { link = await start('serve'); });
 after(stop);
 
-test('the one-time link makes the owner, who is signed in, and works once', { skip: link ? false : 'KOLAM_SETUP_LINK is not given' }, async () => {
+test('the one-time link makes the owner, who is signed in, and works once', async () => {
   const page = await tab();
   await page.goto(new URL('/', link).href);
   await page.getByText('This Kolam has no owner yet').waitFor();
@@ -34,7 +34,7 @@ test('the one-time link makes the owner, who is signed in, and works once', { sk
   await page.close();
 });
 
-test('the owner signs in with the password, and a wrong one is refused', { skip: link ? false : 'KOLAM_SETUP_LINK is not given' }, async () => {
+test('the owner signs in with the password, and a wrong one is refused', async () => {
   const page = await tab({ fresh: true });
   await page.goto(new URL('/', link).href);
   await page.waitForURL(/\/signin/);
