@@ -6,7 +6,7 @@ The suites, in this order:
   threads   the tests of what runs in several threads, with ThreadSanitizer
   clang     the product builds with clang too, without a warning
   web       the dashboard's own (Vitest, type check)
-  node      tests/{model,scenario,browser}: against the real binary, with outside oracles
+  node      tests/{model,scenario,crash,bench,browser}: against the real binary, with outside oracles
 
 The last line is `N passed, N failed`; the exit status is 0 when nothing failed and something ran.
 
@@ -143,7 +143,7 @@ def suite_node(count):
              cwd=tests)
     # The browser wants the product as people get it: optimised, with the dashboard inside.
     must(["make", "build"])
-    files = [str(p.relative_to(tests)) for part in ("model", "scenario", "crash", "browser")
+    files = [str(p.relative_to(tests)) for part in ("model", "scenario", "crash", "bench", "browser")
              for p in sorted((tests / part).glob("*.test.mjs"))]
     if not files:
         return

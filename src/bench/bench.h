@@ -34,8 +34,18 @@ typedef struct err bench_visit_fn(void *ctx, const struct bench_event *event);
 MUST_CHECK struct err bench_generate(uint64_t events, uint32_t users, uint32_t days,
                                      bench_visit_fn *visit, void *ctx);
 const char *bench_event_name(uint32_t event);
-/* One line in the shape of CleverTap's upload, with its newline. */
-void bench_put_line(struct buf *buf, const struct bench_event *event);
+
+enum bench_form {
+    BENCH_UPLOAD, /* a line of JSON in the shape of CleverTap's upload, with a few properties more */
+    BENCH_LEAN,   /* the same line with what bench_event has and no more */
+    BENCH_CSV,    /* time, user, event, platform, city, product, category, price, quantity */
+    BENCH_ROWS    /* 26 bytes, little-endian, codes for names, time from 2025-01-01 on */
+};
+void bench_put(struct buf *buf, const struct bench_event *event, enum bench_form form);
+/* The JSON forms call a user `user_%010u` of this. */
+uint32_t bench_identity(uint32_t user);
+/* User `number` of a sample of `of`, spread evenly over how busy they are. */
+uint32_t bench_sample(uint32_t number, uint32_t of, uint32_t users);
 
 /* `kolam bench …`: argv[0] is "bench". Returns the exit status. */
 int bench_main(int argc, char **argv);

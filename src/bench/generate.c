@@ -214,20 +214,92 @@ const char *bench_event_name(uint32_t event)
     return NAMES[event];
 }
 
-void bench_put_line(struct buf *buf, const struct bench_event *event)
+/* What every event of this kind says besides; only in the upload's form. */
+static void put_extras(struct buf *buf, const struct bench_event *event)
+{
+    buf_printf(buf, ",\"Screen\":\"home_%u\",\"Session\":%u,\"Network\":\"4G\"", event->city % 7,
+               event->user % 997);
+}
+
+static void put_json(struct buf *buf, const struct bench_event *event, bool is_lean)
 {
     buf_printf(buf,
                "{\"identity\":\"user_%010u\",\"type\":\"event\",\"ts\":%lld,\"evtName\":\"%s\","
                "\"evtData\":{\"Platform\":\"%s\",\"City\":\"city_%u\"",
-               event->user * 7u, (long long)event->time_ms, NAMES[event->event],
+               bench_identity(event->user), (long long)event->time_ms, NAMES[event->event],
                PLATFORMS[event->platform], event->city);
     if (event->product)
         buf_printf(buf, ",\"Product ID\":%u,\"Category\":\"cat_%u\",\"Price\":%.2f", event->product,
                    event->category, (double)event->price / 100.0);
-    else
-        buf_printf(buf, ",\"Screen\":\"home_%u\",\"Session\":%u,\"Network\":\"4G\"",
-                   event->city % 7, event->user % 997);
+    else if (!is_lean)
+        put_extras(buf, event);
+    else if (event->category)
+        buf_printf(buf, ",\"Category\":\"cat_%u\"", event->category);
     if (event->quantity)
         buf_printf(buf, ",\"Quantity\":%u", event->quantity);
     buf_put(buf, BYTES("}}\n"));
+}
+
+/* Absent values are empty fields. */
+static void put_csv(struct buf *buf, const struct bench_event *event)
+{
+    buf_printf(buf, "%lld,%u,%s,%s,city_%u,", (long long)event->time_ms, event->user,
+               NAMES[event->event], PLATFORMS[event->platform], event->city);
+    if (event->product)
+        buf_printf(buf, "%u,", event->product);
+    else
+        buf_put(buf, BYTES(","));
+    if (event->category)
+        buf_printf(buf, "cat_%u,", event->category);
+    else
+        buf_put(buf, BYTES(","));
+    if (event->product)
+        buf_printf(buf, "%u,", event->price);
+    else
+        buf_put(buf, BYTES(","));
+    if (event->quantity)
+        buf_printf(buf, "%u", event->quantity);
+    buf_put(buf, BYTES("\n"));
+}
+
+/* The prototype's row of 26 bytes. */
+static void put_row(struct buf *buf, const struct bench_event *event)
+{
+    buf_put_le64(buf, (uint64_t)(event->time_ms - FIRST_MS));
+    buf_put_le32(buf, event->user);
+    buf_put_u8(buf, (uint8_t)event->event);
+    buf_put_u8(buf, (uint8_t)event->platform);
+    buf_put_le16(buf, (uint16_t)event->city);
+    buf_put_le32(buf, event->product);
+    buf_put_u8(buf, (uint8_t)event->category);
+    buf_put_le32(buf, event->price);
+    buf_put_u8(buf, (uint8_t)event->quantity);
+}
+
+void bench_put(struct buf *buf, const struct bench_event *event, enum bench_form form)
+{
+    switch (form) {
+    case BENCH_UPLOAD:
+    case BENCH_LEAN:
+        put_json(buf, event, form == BENCH_LEAN);
+        break;
+    case BENCH_CSV:
+        put_csv(buf, event);
+        break;
+    case BENCH_ROWS:
+        put_row(buf, event);
+        break;
+    }
+}
+
+uint32_t bench_identity(uint32_t user)
+{
+    return user * 7u;
+}
+
+/* As the generator scrambles a rank, so that the sample has its share of the busy and the idle. */
+uint32_t bench_sample(uint32_t number, uint32_t of, uint32_t users)
+{
+    uint64_t rank = (uint64_t)number * users / of;
+    return (uint32_t)((rank * UINT64_C(2654435761)) % users);
 }

@@ -156,6 +156,12 @@ void sys_program_dir(char *to, size_t size)
         (void)snprintf(to, size, "%s", slash ? "/" : ".");
 }
 
+struct err sys_become(char *const arguments[])
+{
+    (void)execvp(arguments[0], arguments);
+    return err_os("sys: exec");
+}
+
 /* One line of at most size - 1 bytes. False: none, or it's longer. */
 static bool read_terminal_line(int fd, char *to, size_t size)
 {

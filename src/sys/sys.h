@@ -35,6 +35,9 @@ void sys_stop(void);
 bool sys_is_terminal(int fd);
 /* The folder that this program's file lies in; "." when it can't be told. */
 void sys_program_dir(char *to, size_t size);
+/* Becomes this program, found as a shell finds it; the list of arguments ends with NULL, the first
+ * is its name. Returns only when it fails. */
+MUST_CHECK struct err sys_become(char *const arguments[]);
 /* A password from the terminal without echo, without its newline. False: none. */
 bool sys_read_password(const char *prompt, char *to, size_t size);
 

@@ -1,0 +1,316 @@
+/*
+ * ask.c - the published questions, and what they cost.
+ *
+ * A question is run `repeat` times through the ordinary path (parser, planner, snapshot,
+ * checksums); the median wall time and the median CPU time of the process are told, with the
+ * answer, so that another engine's can be held against it.
+ */
+#include "bench/ask.h"
+
+#include "account/account.h"
+#include "base/arena.h"
+#include "bench/bench.h"
+#include "db/db.h"
+#include "engine/engine.h"
+#include "query/query.h"
+#include "sys/sys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STATUS_OK = 0, STATUS_REFUSED = 3, STATUS_ENVIRONMENT = 4 };
+
+#define ROWS_SHOWN 3
+
+/* The questions of docs/benchmarks.md, over the generated data. */
+static const struct question {
+    const char *name;
+    const char *cql;
+} QUESTIONS[] = {
+    { "funnel of 3 steps in 7 days", "FUNNEL 'Product Viewed' THEN 'Added to Cart' THEN 'Charged' "
+                                     "WITHIN 7 days SINCE '2025-01-01'" },
+    { "retention 90 x 90 days",
+      "RETENTION OF FIRST 'App Launched' RETURNING 'Product Viewed' DAILY "
+      "FOR 90 SINCE '2025-01-01' UNTIL '2025-04-01'" },
+    { "segment: at least 5 in 30 days",
+      "SEGMENT DID 'Product Viewed' COUNT >= 5 SINCE '2025-03-02'" },
+    { "users per day, 90 days", "SELECT users() WHERE event = 'Product Viewed' SINCE '2025-01-01' "
+                                "UNTIL '2025-04-01' GROUP BY day" },
+    { "users of 90 days, exact",
+      "SELECT users() WHERE event = 'Product Viewed' SINCE '2025-01-01' UNTIL '2025-04-01'" },
+    { "events per day of one type", "SELECT count() WHERE event = 'Charged' SINCE '2025-01-01' "
+                                    "UNTIL '2025-04-01' GROUP BY day" },
+    { "sum by category",
+      "SELECT sum(Price) WHERE event = 'Charged' SINCE '2025-01-01' "
+      "UNTIL '2025-04-01' GROUP BY Category ORDER BY sum(Price) DESC LIMIT 100" },
+    { "top 10 products",
+      "SELECT count() WHERE event = 'Charged' SINCE '2025-01-01' "
+      "UNTIL '2025-04-01' GROUP BY \"Product ID\" ORDER BY count() DESC LIMIT 10" },
+    { "one user's timeline of 100", "EVENTS OF 'user_0000700000' SINCE '2025-01-01' LIMIT 100" },
+};
+
+/* --- one question ---------------------------------------------------------------------------- */
+
+struct asked {
+    struct project *project;
+    struct thread_pool *pool;
+};
+
+struct cost {
+    double wall_ms;
+    double cpu_ms;
+    uint64_t rows;
+};
+
+/* The whole answer as CSV goes into `csv`, when there is one. */
+static struct err ask_once(const struct asked *asked, const char *cql, struct cost *cost,
+                           struct buf *csv)
+{
+    struct query *query = NULL;
+    struct query_problem problem = { 0 };
+    struct project_snapshot snapshot = { .inner = NULL };
+    struct table table;
+    struct arena arena;
+    arena_init(&arena, (size_t)1 << 30);
+
+    int64_t wall_ns = clock_mono_ns(clock_real());
+    int64_t cpu_ns = sys_cpu_process_ns();
+    struct err err = query_parse_cql(bytes_from(cql), &arena, &query, &problem);
+    if (!err.code)
+        err = project_snapshot(asked->project, &snapshot);
+    if (!err.code) {
+        struct query_options options = { .pool = asked->pool, .clock = clock_real() };
+        err = query_run(query, &snapshot.source, &options, &arena, &table, &problem);
+    }
+    wall_ns = clock_mono_ns(clock_real()) - wall_ns;
+    cpu_ns = sys_cpu_process_ns() - cpu_ns;
+    project_snapshot_done(&snapshot);
+    if (err.code) {
+        fprintf(stderr, "kolam: %s: %.*s (%s)\n", cql, BYTES_FMT(problem.message), err.what);
+    } else {
+        *cost = (struct cost){ .wall_ms = (double)wall_ns / 1e6,
+                               .cpu_ms = (double)cpu_ns / 1e6,
+                               .rows = table.row_count };
+        if (csv) {
+            buf_reset(csv);
+            table_put_csv(&table, csv);
+        }
+        table_done(&table);
+    }
+    arena_done(&arena);
+    return err;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double *x = a;
+    const double *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Sorts the values. */
+static double quantile(double *values, uint32_t count, double of)
+{
+    qsort(values, count, sizeof *values, by_value);
+    uint32_t at = (uint32_t)(of * (double)count);
+    return values[at < count ? at : count - 1];
+}
+
+/* Once unmeasured, so that everything is warm; then `repeat` times. */
+static struct err ask(const struct asked *asked, const char *cql, uint32_t repeat,
+                      struct cost *median, struct buf *csv)
+{
+    double *wall = calloc(repeat, sizeof *wall);
+    double *cpu = calloc(repeat, sizeof *cpu);
+    struct err err = wall && cpu ? ask_once(asked, cql, median, csv) : err_new(ERR_NOMEM, "bench");
+    for (uint32_t i = 0; i < repeat && !err.code; i++) {
+        err = ask_once(asked, cql, median, csv);
+        wall[i] = median->wall_ms;
+        cpu[i] = median->cpu_ms;
+    }
+    if (!err.code) {
+        median->wall_ms = quantile(wall, repeat, 0.5);
+        median->cpu_ms = quantile(cpu, repeat, 0.5);
+    }
+    free(wall);
+    free(cpu);
+    return err;
+}
+
+/* --- what is told ------------------------------------------------------------------------------ */
+
+/* The first `rows` rows of a CSV on one line, without its header. */
+static void put_answer(const struct buf *csv, uint64_t rows, char separator)
+{
+    struct bytes rest = buf_bytes(csv);
+    uint64_t row = 0; /* 0 is the header */
+    for (size_t i = 0; i < rest.len && row <= rows; i++) {
+        if (rest.ptr[i] == '\r')
+            continue;
+        if (rest.ptr[i] == '\n') {
+            if (row > 0 && row < rows && i + 1 < rest.len)
+                putchar(separator);
+            row++;
+        } else if (row > 0 && rest.ptr[i] != '"') {
+            putchar(rest.ptr[i]);
+        }
+    }
+}
+
+static void report(const struct bench_ask *how, const char *question, const struct cost *cost,
+                   const struct buf *csv)
+{
+    if (how->is_json)
+        printf("{\"question\":\"%s\",\"wall_ms\":%.3f,\"cpu_ms\":%.3f,\"rows\":%llu,\"answer\":\"",
+               question, cost->wall_ms, cost->cpu_ms, (unsigned long long)cost->rows);
+    else
+        printf("%-32s %10.2f ms wall %10.2f ms cpu %8llu rows   ", question, cost->wall_ms,
+               cost->cpu_ms, (unsigned long long)cost->rows);
+    put_answer(csv, how->is_json ? UINT64_MAX : ROWS_SHOWN, ';');
+    puts(how->is_json ? "\"}" : "");
+    fflush(stdout);
+}
+
+/* --- many timelines ------------------------------------------------------------------------------ */
+
+static struct err ask_timelines(const struct bench_ask *how, const struct asked *asked,
+                                double *wall, uint32_t *counts, double *cpu_ms)
+{
+    struct err err = ok();
+    *cpu_ms = 0;
+    for (uint32_t i = 0; i < how->timelines && !err.code; i++) {
+        char cql[128];
+        struct cost cost;
+        (void)snprintf(cql, sizeof cql, "EVENTS OF 'user_%010u' SINCE '2025-01-01' LIMIT 100",
+                       bench_identity(bench_sample(i, how->timelines, how->users)));
+        err = ask_once(asked, cql, &cost, NULL);
+        if (err.code)
+            break;
+        wall[i] = cost.wall_ms;
+        counts[i] = (uint32_t)cost.rows;
+        *cpu_ms += cost.cpu_ms;
+    }
+    return err;
+}
+
+/* The timelines of a sample of users, one after the other, twice: the second time counts. */
+static struct err report_timelines(const struct bench_ask *how, const struct asked *asked)
+{
+    double cpu_ms = 0;
+    double *wall = calloc(how->timelines, sizeof *wall);
+    uint32_t *counts = calloc(how->timelines, sizeof *counts);
+    struct err err = wall && counts ? ok() : err_new(ERR_NOMEM, "bench");
+    for (int i = 0; i < 2 && !err.code; i++)
+        err = ask_timelines(how, asked, wall, counts, &cpu_ms);
+    if (!err.code) {
+        double p99 = quantile(wall, how->timelines, 0.99);
+        double p50 = wall[how->timelines / 2];
+        const char *name = "timelines";
+        double mean = cpu_ms / how->timelines;
+        if (how->is_json) {
+            printf("{\"question\":\"%s\",\"wall_ms\":%.4f,\"p50_ms\":%.4f,\"cpu_ms\":%.4f,"
+                   "\"counts\":[",
+                   name, p99, p50, mean);
+            for (uint32_t i = 0; i < how->timelines; i++)
+                printf("%s%u", i ? "," : "", counts[i]);
+            puts("]}");
+        } else {
+            printf("%-32s %10.3f ms p99, %.3f ms p50, %.3f ms cpu each, of %u users\n", name, p99,
+                   p50, mean, how->timelines);
+        }
+        fflush(stdout);
+    }
+    free(wall);
+    free(counts);
+    return err;
+}
+
+/* --- the project --------------------------------------------------------------------------------- */
+
+static void die_broken(void *ctx, const char *project, struct err err)
+{
+    (void)ctx;
+    sys_die(STATUS_ENVIRONMENT, "kolam: %s: %s", project, err.what);
+}
+
+/* The id of the project that the folder's accounts know by this name (or id). */
+static struct err find_project(const char *folder, const char *name, struct account_project *out)
+{
+    char path[4200];
+    struct db *db = NULL;
+    struct accounts *accounts = NULL;
+    (void)snprintf(path, sizeof path, "%s/control.db", folder);
+    struct err err = db_open_sqlite(path, &db);
+    if (!err.code)
+        err = accounts_open(db, clock_real(), &accounts);
+    if (!err.code)
+        err = account_project_find(accounts, bytes_from(name), out);
+    accounts_close(accounts);
+    return err;
+}
+
+static struct err ask_all(const struct bench_ask *how, const struct asked *asked)
+{
+    struct err err = ok();
+    for (size_t i = 0; i < sizeof QUESTIONS / sizeof *QUESTIONS && !err.code; i++) {
+        struct cost median = { .rows = 0 };
+        struct buf csv;
+        buf_init(&csv, (size_t)16 << 20);
+        err = ask(asked, QUESTIONS[i].cql, how->repeat, &median, &csv);
+        if (!err.code)
+            report(how, QUESTIONS[i].name, &median, &csv);
+        buf_done(&csv);
+    }
+    if (!err.code && how->timelines)
+        err = report_timelines(how, asked);
+    return err;
+}
+
+static struct err ask_project(const struct bench_ask *how, struct disk *disk,
+                              struct thread_pool *pool)
+{
+    struct engine *engine = NULL;
+    struct asked asked = { .pool = pool };
+    struct engine_config config = { .disk = disk,
+                                    .clock = clock_real(),
+                                    .pool = pool,
+                                    .cache_bytes = how->cache_bytes,
+                                    .on_broken = die_broken };
+    struct account_project facts;
+    struct err err = engine_open(&config, &engine);
+    if (err.code)
+        return err;
+    err = find_project(how->data, how->project, &facts);
+    if (!err.code) {
+        struct project_settings settings = { .time_zone = bytes_from(facts.time_zone) };
+        err = engine_project(engine, facts.id, &settings, false, &asked.project);
+    }
+    if (!err.code)
+        err = project_settle(asked.project);
+    if (!err.code)
+        err = ask_all(how, &asked);
+    engine_close(engine);
+    return err;
+}
+
+int bench_ask(const struct bench_ask *how)
+{
+    struct disk *disk = NULL;
+    struct thread_pool *pool = NULL;
+    char machine[256];
+    sys_describe_machine(machine, sizeof machine);
+    if (!how->is_json)
+        printf("%s; %u threads; median of %u\n", machine, how->threads, how->repeat);
+    struct err err = disk_real(how->data, &disk);
+    if (!err.code)
+        err = thread_pool_new(how->threads, &pool);
+    if (!err.code)
+        err = ask_project(how, disk, pool);
+    thread_pool_free(pool);
+    disk_free(disk);
+    if (!err.code)
+        return STATUS_OK;
+    fprintf(stderr, "kolam: %s: %s\n", how->data, err.what);
+    return err.code == ERR_BUSY || err.code == ERR_OS ? STATUS_ENVIRONMENT : STATUS_REFUSED;
+}
