@@ -196,8 +196,9 @@ bool sys_read_password(const char *prompt, char *to, size_t size)
         struct termios silent = before;
         silent.c_lflag &= ~(tcflag_t)ECHO;
         silent.c_lflag |= ECHONL | ICANON;
-        (void)!write(fd, prompt, strlen(prompt));
+        /* Before the prompt: what is typed once it's there is neither shown nor thrown away. */
         if (tcsetattr(fd, TCSAFLUSH, &silent) == 0) {
+            (void)!write(fd, prompt, strlen(prompt));
             is_read = read_terminal_line(fd, to, size);
             (void)tcsetattr(fd, TCSAFLUSH, &before);
         }

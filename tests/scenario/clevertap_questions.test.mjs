@@ -1,10 +1,9 @@
 // CleverTap's read APIs answer from the same store, in the shapes that their clients expect.
 
 import assert from "node:assert/strict";
-import { connect } from "node:net";
 import { after, before, test } from "node:test";
 
-import { eventually, Server } from "./server.mjs";
+import { Server } from "./server.mjs";
 
 let server;
 const at = (day, hour = 12) => Date.UTC(2026, 0, day, hour) / 1000;
@@ -125,21 +124,4 @@ test("one profile is found by exactly one of its ids", async () => {
   assert.deepEqual(record.events["Product Viewed"], { count: 5, first_seen: at(1), last_seen: at(5) });
   await server.asCleverTap("GET", "/1/profile.json?identity=u3&email=x", undefined, { status: 400 });
   await server.asCleverTap("GET", "/1/profile.json?identity=nobody", undefined, { status: 404 });
-});
-
-test("the sixteenth parallel upload of an account is refused in CleverTap's words, and others aren't", async () => {
-  const head = `POST /1/upload HTTP/1.1\r\nHost: x\r\nX-CleverTap-Account-Id: ${server.client.id}\r\nX-CleverTap-Passcode: ${server.client.secret}\r\nContent-Length: 20\r\n\r\n{"d":[`;
-  const sockets = await Promise.all(Array.from({ length: 15 }, () => new Promise((resolve) => {
-    const socket = connect(server.port, "127.0.0.1", () => socket.write(head, () => resolve(socket)));
-    socket.on("error", () => undefined);
-  })));
-  const upload = () => server.asCleverTap("POST", "/1/upload", { d: [{ type: "event", identity: "p", evtName: "Parallel" }] });
-  const refused = await eventually(async () => {
-    const answer = await upload();
-    return answer.code === 429 && answer;
-  }, "the sixteenth is refused");
-  assert.equal(refused.error, "Too many concurrent requests");
-  await server.asClient("POST", "/v1/events", [{ identity: "p", event: "Native" }], { status: 200 });
-  for (const socket of sockets) socket.destroy();
-  await eventually(async () => (await upload()).status === "success", "places come free again");
 });
