@@ -12,14 +12,14 @@ import sys
 
 def compile_alone(root, compiler, header):
     command = [compiler, "-std=c17", "-D_GNU_SOURCE", "-fsyntax-only", "-Wall", "-Wextra",
-               "-Wpedantic", "-Werror", "-Wno-unused-function", "-I" + str(root / "src"),
+               "-Wpedantic", "-Werror", "-Wno-unused-function", "-I" + str(root / "src"), "-I" + str(root / "include"),
                "-x", "c", str(header)]
     run = subprocess.run(command, capture_output=True, text=True)
     return run.returncode, run.stderr
 
 
 def main(root, compiler):
-    headers = sorted((root / "src").rglob("*.h"))
+    headers = sorted([*(root / "src").rglob("*.h"), *(root / "include").rglob("*.h")])
     wrong = 0
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for header, (code, text) in zip(headers, pool.map(
