@@ -1,12 +1,16 @@
 /*
  * http_load.c - sends events over HTTP as fast as they are acknowledged, and tells how it went.
  *
- *     http_load PORT CONNECTIONS BATCH SECONDS AUTHORIZATION [EVENTS_PER_SECOND]
+ *     http_load PORT CONNECTIONS BATCH SECONDS AUTHORIZATION [USERS [EVENTS_PER_SECOND]]
  *
  * Each connection has one request in flight: BATCH events to POST /v1/events. The bodies are made
- * before the clock starts (BODIES of them, from the benchmark's clickstream) and sent in turn. The
- * result is one line of JSON: acknowledged events and requests a second, latency percentiles, the
- * CPU time that this program took itself.
+ * before the clock starts (BODIES of them, from the benchmark's clickstream) and sent in turn; before
+ * a body is sent, each of its events gets a user, any of USERS with the same probability (which is
+ * the worst for caches), and the time. EVENTS_PER_SECOND 0, or none: as fast as they are
+ * acknowledged; else a connection rests until its next request is due.
+ *
+ * The result is one line of JSON: acknowledged events and requests a second, those refused,
+ * latency percentiles, the CPU time that this program took itself.
  *
  * Stands outside the building: plain sockets and epoll, on 127.0.0.1 only, one thread, bounded by
  * SECONDS.
@@ -26,16 +30,31 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BODIES = 256, CONNECTIONS_MAX = 4096, REPLY_MAX = 1 << 16, LATENCIES_MAX = 1 << 24 };
+enum {
+    BODIES = 256,
+    CONNECTIONS_MAX = 4096,
+    REPLY_MAX = 1 << 16,
+    LATENCIES_MAX = 1 << 24,
+    USER_DIGITS = 10,
+    TIME_DIGITS = 13,
+};
+
+/* Where an event's user and time stand in its request. */
+struct place {
+    uint32_t user;
+    uint32_t time;
+};
 
 struct request {
     uint8_t *bytes;
     size_t len;
+    struct place *places; /* of each event */
 };
 
 struct connection {
     int fd;
-    uint32_t request; /* in flight */
+    struct connection *next; /* of those that rest */
+    uint32_t request;        /* in flight */
     size_t sent;
     size_t received;
     double started;
@@ -47,10 +66,15 @@ struct run {
     uint32_t request_count;
     uint32_t next_request;
     uint32_t batch;
+    uint32_t users;
+    uint64_t random;
     uint64_t replies;
     uint64_t refused; /* 429 and others that aren't 200 */
     float *latencies;
     double end;
+    double interval; /* between requests; 0: none */
+    double due;      /* the next request */
+    struct connection *resting;
 };
 
 static void die(const char *what)
@@ -72,16 +96,20 @@ struct maker {
     struct run *run;
     struct buf body;
     uint32_t in_body;
+    struct place *places;
     const char *authorization;
 };
 
-static void put_event(struct buf *body, const struct bench_event *event)
+static void put_event(struct maker *maker, const struct bench_event *event)
 {
     static const char *const platforms[] = { "Android", "iOS", "Web", "mWeb" };
-    buf_printf(body,
-               "{\"identity\":\"user_%010u\",\"event\":\"%s\",\"time\":%lld,\"properties\":{"
-               "\"Platform\":\"%s\",\"City\":\"city_%u\"",
-               event->user * 7u, bench_event_name(event->event), (long long)event->time_ms,
+    struct buf *body = &maker->body;
+    struct place *place = &maker->places[maker->in_body];
+    buf_put(body, BYTES("{\"identity\":\"user_"));
+    place->user = (uint32_t)body->len;
+    buf_printf(body, "0000000000\",\"event\":\"%s\",\"time\":", bench_event_name(event->event));
+    place->time = (uint32_t)body->len;
+    buf_printf(body, "0000000000000,\"properties\":{\"Platform\":\"%s\",\"City\":\"city_%u\"",
                platforms[event->platform], event->city);
     if (event->product)
         buf_printf(body, ",\"Product ID\":%u,\"Category\":\"cat_%u\",\"Price\":%.2f",
@@ -99,12 +127,18 @@ static struct err finish_request(struct maker *maker)
                "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
                "Authorization: %s\r\nContent-Length: %zu\r\n\r\n",
                maker->authorization, maker->body.len);
+    for (uint32_t i = 0; i < maker->in_body; i++) {
+        maker->places[i].user += (uint32_t)whole.len;
+        maker->places[i].time += (uint32_t)whole.len;
+    }
     buf_put(&whole, buf_bytes(&maker->body));
     struct err err = buf_err(&whole);
     if (err.code)
         return err;
     struct request *request = &run->requests[run->request_count++];
     request->bytes = buf_take(&whole, &request->len);
+    request->places = maker->places;
+    maker->places = NULL;
     maker->in_body = 0;
     return ok();
 }
@@ -115,12 +149,15 @@ static struct err make_request(void *ctx, const struct bench_event *event)
     if (maker->run->request_count == BODIES)
         return ok();
     if (maker->in_body == 0) {
+        maker->places = calloc(maker->run->batch, sizeof *maker->places);
+        if (!maker->places)
+            return err_new(ERR_NOMEM, "http_load: places");
         buf_reset(&maker->body);
         buf_put(&maker->body, BYTES("{\"events\":["));
     } else {
         buf_put_u8(&maker->body, ',');
     }
-    put_event(&maker->body, event);
+    put_event(maker, event);
     if (++maker->in_body < maker->run->batch)
         return buf_err(&maker->body);
     return finish_request(maker);
@@ -152,9 +189,31 @@ static void send_more(struct run *run, struct connection *connection)
     }
 }
 
+static void put_digits(uint8_t *to, uint64_t number, int count)
+{
+    for (int i = count - 1; i >= 0; i--, number /= 10)
+        to[i] = (uint8_t)('0' + number % 10);
+}
+
+/* Nothing of the request is under way: a request is sent as a whole before the next is begun. */
+static void stamp(struct run *run, struct request *request)
+{
+    struct timespec ts;
+    uint8_t time[TIME_DIGITS];
+    (void)clock_gettime(CLOCK_REALTIME, &ts);
+    put_digits(time, (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000, TIME_DIGITS);
+    for (uint32_t i = 0; i < run->batch; i++) {
+        run->random = run->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        put_digits(request->bytes + request->places[i].user, (run->random >> 32) * run->users >> 32,
+                   USER_DIGITS);
+        memcpy(request->bytes + request->places[i].time, time, TIME_DIGITS);
+    }
+}
+
 static void start_request(struct run *run, struct connection *connection)
 {
     connection->request = run->next_request++ % run->request_count;
+    stamp(run, &run->requests[connection->request]);
     connection->sent = 0;
     connection->received = 0;
     connection->started = now_s();
@@ -190,8 +249,24 @@ static void read_reply(struct run *run, struct connection *connection)
             run->latencies[run->replies] = (float)(now_s() - connection->started);
         run->replies++;
     }
-    if (now_s() < run->end)
+    connection->next = run->resting;
+    run->resting = connection;
+}
+
+/* Begins the requests that are due. Returns after how many milliseconds the next one is. */
+static int start_due(struct run *run)
+{
+    double now = now_s();
+    while (run->resting && now < run->end && now >= run->due) {
+        struct connection *connection = run->resting;
+        run->resting = connection->next;
+        run->due += run->interval;
         start_request(run, connection);
+        now = now_s();
+    }
+    if (!run->resting || run->due <= now)
+        return 100;
+    return (int)((run->due - now) * 1e3) + 1;
 }
 
 static int by_value(const void *a, const void *b)
@@ -220,17 +295,22 @@ static void report(struct run *run, double seconds)
 int main(int argc, char **argv)
 {
     if (argc < 6) {
-        fputs("usage: http_load PORT CONNECTIONS BATCH SECONDS AUTHORIZATION\n", stderr);
+        fputs("usage: http_load PORT CONNECTIONS BATCH SECONDS AUTHORIZATION [USERS "
+              "[EVENTS_PER_SECOND]]\n",
+              stderr);
         return 2;
     }
     static struct run run;
     uint32_t connections = (uint32_t)strtoul(argv[2], NULL, 10);
     double seconds = strtod(argv[4], NULL);
     run.batch = (uint32_t)strtoul(argv[3], NULL, 10);
+    run.users = argc > 6 ? (uint32_t)strtoul(argv[6], NULL, 10) : 100000;
+    double events_per_s = argc > 7 ? strtod(argv[7], NULL) : 0;
+    run.interval = events_per_s > 0 ? run.batch / events_per_s : 0;
     run.latencies = calloc(LATENCIES_MAX, sizeof *run.latencies);
     struct connection *all = calloc(connections, sizeof *all);
-    if (connections == 0 || connections > CONNECTIONS_MAX || run.batch == 0 || !all ||
-        !run.latencies)
+    if (connections == 0 || connections > CONNECTIONS_MAX || run.batch == 0 || run.users == 0 ||
+        !all || !run.latencies)
         return 2;
 
     struct maker maker = { .run = &run, .authorization = argv[5] };
@@ -243,16 +323,18 @@ int main(int argc, char **argv)
     int epoll = epoll_create1(0);
     double start = now_s();
     run.end = start + seconds;
+    run.due = start;
     for (uint32_t i = 0; i < connections; i++) {
         all[i].fd = connect_to((uint16_t)strtoul(argv[1], NULL, 10));
         struct epoll_event event = { .events = EPOLLIN, .data.ptr = &all[i] };
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, all[i].fd, &event) != 0)
             die("epoll");
-        start_request(&run, &all[i]);
+        all[i].next = run.resting;
+        run.resting = &all[i];
     }
     struct epoll_event events[256];
     while (now_s() < run.end) {
-        int ready = epoll_wait(epoll, events, 256, 100);
+        int ready = epoll_wait(epoll, events, 256, start_due(&run));
         for (int i = 0; i < ready; i++)
             read_reply(&run, events[i].data.ptr);
     }

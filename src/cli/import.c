@@ -54,6 +54,7 @@ struct importer {
     struct cond wake;
     uint64_t under_way;
     struct err failed;
+    bool has_terminal;
     int64_t began_ns;
     int64_t told_ns;
     int status;
@@ -149,7 +150,7 @@ static struct err flush(struct importer *im)
 
 static void tell_progress(struct importer *im, bool is_last)
 {
-    if (!sys_is_terminal(2))
+    if (!im->has_terminal)
         return;
     int64_t now_ns = clock_mono_ns(clock_real());
     if (!is_last && now_ns - im->told_ns < 200000000)
@@ -405,6 +406,7 @@ static int import(struct importer *im)
         return cli_say(CLI_REFUSED, "%s: %s", im->path, strerror(errno));
     im->began_ns = clock_mono_ns(clock_real());
     im->told_ns = im->began_ns;
+    im->has_terminal = sys_is_terminal(2);
     mutex_init(&im->lock);
     cond_init(&im->wake);
     struct err err = open_tools(im);
