@@ -27,7 +27,7 @@ struct engine_config {
     struct disk *disk; /* its root is the data folder; borrowed */
     struct clock *clock;
     struct thread_pool *pool;  /* for queries; borrowed */
-    uint64_t checkpoint_bytes; /* of log between checkpoints; 0: 256 MiB */
+    uint64_t checkpoint_bytes; /* of log between checkpoints; 0: 512 MiB */
     uint64_t queue_bytes;      /* of batches submitted and not yet applied, a project; 0: 64 MiB */
     uint64_t cache_bytes;      /* of the store's sections; 0: 256 MiB */
     uint32_t tail_events;      /* the store's; 0: its defaults. Small ones bring tests through */

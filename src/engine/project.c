@@ -7,8 +7,8 @@
  *        writes it, trims the log, compacts
  *
  * What is bounded, and by what: batches that wait for the log or for the apply thread by queue_limit
- * (submit answers ERR_LIMIT); events in memory by the store, since a flush that's due waits for the
- * checkpoint before it, which holds up the apply thread, which fills the queue. When a checkpoint
+ * (submit answers ERR_LIMIT); events in memory by twice the store's flush size, since a flush that's
+ * due waits for the checkpoint before it, which holds up the apply thread, which fills the queue. When a checkpoint
  * finds no room on the disk, submits are refused until one does, and what was acknowledged is still
  * applied. Another failure of a checkpoint does the same once memory is full.
  */
@@ -24,7 +24,7 @@
 #define DEDUP_LIMIT        ((size_t)1 << 30)
 #define PROFILE_LIMIT      ((size_t)8 << 30)
 #define QUEUE_DEFAULT      (UINT64_C(64) << 20)
-#define CHECKPOINT_DEFAULT (UINT64_C(256) << 20)
+#define CHECKPOINT_DEFAULT (UINT64_C(512) << 20)
 #define RETRY_MS           1000
 #define DEDUP_DAYS         7
 
@@ -277,6 +277,7 @@ static bool wait_for_turn(struct project *project)
     bool is_full = is_memory_full(project);
     mutex_lock(&project->mutex);
     project->is_memory_full = is_full;
+    /* What the checkpoint under way writes doesn't count: while it's written, as much can come. */
     while (is_full && project->has_job && !project->is_abandoned && !project->checkpoint_err.code)
         cond_wait(&project->changed, &project->mutex);
     bool is_due = is_full || project->wants_checkpoint ||

@@ -25,9 +25,14 @@ static struct err no_memory(void)
 bool files_wants_flush(const struct store *base)
 {
     const struct files_store *store = (const struct files_store *)(const void *)base;
-    for (uint32_t s = 0; s < store->shards; s++)
-        if (store->shard[s].memory_rows + tail_count(store->shard[s].tail) >= store->flush_events)
+    for (uint32_t s = 0; s < store->shards; s++) {
+        const struct files_shard *shard = &store->shard[s];
+        uint64_t frozen = shard->frozen_rows;
+        uint64_t memory = shard->memory_rows;
+        uint64_t rows = memory > frozen ? memory - frozen : 0;
+        if (rows + tail_count(shard->tail) >= store->flush_events)
             return true;
+    }
     return false;
 }
 
@@ -56,6 +61,7 @@ struct err files_checkpoint_begin(struct store *base, uint64_t position)
     store->appended_before = store->appended;
     for (uint32_t s = 0; s < store->shards; s++) {
         freeze(store->shard[s].view);
+        store->shard[s].frozen_rows = store->shard[s].memory_rows;
         pending->rows[s] = store->shard[s].view->rows;
         dead_set_unref(pending->dead[s]);
         pending->dead[s] = dead_set_ref(store->shard[s].view->dead);
@@ -310,8 +316,10 @@ static struct err install(struct files_store *store, uint32_t shard, const struc
         for (uint32_t i = 0; i < count; i++)
             rows += month->runs[first + i]->rows;
         err = put_file(&target->view, written->month, written->file, true);
-        if (!err.code)
-            target->memory_rows -= rows;
+        if (err.code)
+            break;
+        target->memory_rows -= rows;
+        target->frozen_rows -= rows;
     }
     mutex_unlock(&store->lock);
     return err;

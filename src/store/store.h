@@ -179,9 +179,8 @@ struct store_files_config {
     uint32_t shards;         /* of a new store; 0: 8. An existing one keeps its own */
     const struct zone *zone; /* for day counts in headers; borrowed */
     uint32_t tail_events;    /* a shard's tail is sealed at this many; 0: 16384 */
-    uint32_t
-        flush_events; /* a shard's sealed events in memory are flushed at this many; 0: 262144 */
-    uint64_t cache_bytes;      /* of decoded or read sections; 0: 256 MiB */
+    uint32_t flush_events; /* a shard's sealed events in memory are flushed at this many; 0: 2^20 */
+    uint64_t cache_bytes;  /* of decoded or read sections; 0: 256 MiB */
     uint32_t retention_months; /* 0: 120 */
 };
 

@@ -25,6 +25,7 @@ struct files_shard {
     uint32_t shown_rows;
     struct shard_view *view;
     _Atomic uint64_t memory_rows; /* sealed, not in files */
+    _Atomic uint64_t frozen_rows; /* those of them that the checkpoint under way writes */
 };
 
 struct pending {
