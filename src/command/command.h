@@ -130,6 +130,7 @@ MUST_CHECK struct err command_reader_open(struct bytes batch, struct arena *aren
 int64_t command_reader_received_ms(const struct command_reader *reader);
 uint32_t command_reader_count(const struct command_reader *reader);
 uint32_t command_reader_strings(const struct command_reader *reader); /* size of the string table */
+struct bytes command_reader_string(const struct command_reader *reader, uint32_t index);
 /* *has_out false at the end. The command lives until the next call. ERR_CORRUPT. */
 MUST_CHECK struct err command_next(struct command_reader *reader, struct command *command_out,
                                    bool *has_out);

@@ -179,6 +179,12 @@ uint32_t command_reader_strings(const struct command_reader *reader)
     return reader->string_count;
 }
 
+struct bytes command_reader_string(const struct command_reader *reader, uint32_t index)
+{
+    assert(index < reader->string_count);
+    return reader->strings[index];
+}
+
 /* --- one command ----------------------------------------------------------------------- */
 
 static void take_list(struct command_reader *reader, struct value *value)

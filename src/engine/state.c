@@ -22,6 +22,7 @@ struct apply {
     uint32_t *events[2]; /* by whether the name is folded */
     uint32_t *properties;
     struct store_property *values; /* of the event in hand */
+    uint32_t warmed;               /* the batch's strings before this one were looked at ahead */
 };
 
 static_assert((int)REF_IDENTITY == (int)IDENTITY_IDENTITY &&
@@ -492,6 +493,32 @@ static struct err apply_command(struct apply *apply, const struct command *comma
 
 /* --- a batch ------------------------------------------------------------------------------------ */
 
+/* With millions of users nothing that is kept of one is in the processor's caches. A batch's strings
+ * are numbered as they appear, so the identities of the commands to come are those behind the one in
+ * hand (and some of them are no identities: then nothing is found). */
+static void look_ahead(struct apply *apply, const struct command_reader *reader,
+                       const struct command *command)
+{
+    const struct command_ref *ref = &command->refs[0];
+    if (command->ref_count == 0 || (ref->kind != REF_IDENTITY && ref->kind != REF_DEVICE) ||
+        ref->text_index + IDENTITY_WARM_MAX / 2 < apply->warmed)
+        return;
+    const struct state *state = apply->state;
+    uint32_t first = apply->warmed > ref->text_index ? apply->warmed : ref->text_index;
+    uint32_t count = command_reader_strings(reader) - first;
+    struct bytes texts[IDENTITY_WARM_MAX];
+    uint32_t users[IDENTITY_WARM_MAX];
+    if (count > IDENTITY_WARM_MAX)
+        count = IDENTITY_WARM_MAX;
+    for (uint32_t i = 0; i < count; i++)
+        texts[i] = command_reader_string(reader, first + i);
+    identity_warm(state->identity, (enum identity_kind)ref->kind, texts, count, users);
+    for (uint32_t i = 0; i < count; i++)
+        if (users[i] != USER_NONE)
+            profile_warm(state->profiles, users[i]);
+    apply->warmed = first + count;
+}
+
 static bool take_tables(struct apply *apply, uint32_t strings)
 {
     struct arena *arena = &apply->state->scratch;
@@ -536,6 +563,7 @@ struct err state_apply(struct state *state, uint64_t position, uint32_t count, s
             return err;
         if (!has)
             break;
+        look_ahead(&apply, reader, &command);
         err = apply_command(&apply, &command);
         if (err.code)
             return err;

@@ -319,6 +319,35 @@ struct err identity_resolve(struct identity_graph *graph, const struct identity_
     return ok();
 }
 
+/* --- fetching ahead ---------------------------------------------------------------- */
+
+/* Three reads that depend on each other, each begun for all texts before one is waited for: the
+ * index, the key, its text. */
+void identity_warm(const struct identity_graph *graph, enum identity_kind kind,
+                   const struct bytes *texts, uint32_t count, uint32_t *users_out)
+{
+    uint32_t hashes[IDENTITY_WARM_MAX];
+    uint32_t numbers[IDENTITY_WARM_MAX];
+    assert(count <= IDENTITY_WARM_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        hashes[i] = key_hash(kind, texts[i]);
+        slots_prefetch(&graph->index, hashes[i]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = slots_start(&graph->index, hashes[i]);
+        numbers[i] = KEY_NONE;
+        if (slots_next(&graph->index, hashes[i], &at, &numbers[i]))
+            __builtin_prefetch(&graph->keys[numbers[i]]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        users_out[i] = USER_NONE;
+        if (numbers[i] == KEY_NONE)
+            continue;
+        users_out[i] = graph->keys[numbers[i]].user;
+        __builtin_prefetch(key_text(graph, &graph->keys[numbers[i]]).ptr);
+    }
+}
+
 /* --- finding ----------------------------------------------------------------------- */
 
 uint32_t identity_find(const struct identity_graph *graph, struct identity_key key)

@@ -55,6 +55,13 @@ struct identity_result {
  * between them)? Email and phone compare in their normal form, which this takes care of. */
 bool identity_key_is_valid(struct identity_key key);
 
+/* A hint that these texts, of keys of this kind, will be named soon: what finding them reads is fetched,
+ * for all of them at once. users_out: to whom each leads, as far as that's seen from the index;
+ * USER_NONE: nobody. At most IDENTITY_WARM_MAX. */
+enum { IDENTITY_WARM_MAX = 32 };
+void identity_warm(const struct identity_graph *graph, enum identity_kind kind,
+                   const struct bytes *texts, uint32_t count, uint32_t *users_out);
+
 /* Finds or makes the user of these keys (1 to IDENTITY_RESOLVE_MAX) and attaches the keys that are
  * new. The rules are in docs/modules/identity.md. ERR_INVALID: a key that isn't valid. ERR_LIMIT:
  * no more numbers. On failure nothing has changed. */

@@ -12,15 +12,20 @@
 
 #include <stdlib.h>
 
-struct node *node_new(struct profiles *profiles, size_t size)
+static struct node *node_of(struct profiles *profiles, struct node *node, size_t size)
 {
-    struct node *node = calloc(1, sizeof *node + size);
     if (!node)
         return NULL;
     node->born = profiles->now;
+    node->next = NULL;
     node->size = size;
     profiles->bytes += sizeof *node + size;
     return node;
+}
+
+struct node *node_new(struct profiles *profiles, size_t size)
+{
+    return node_of(profiles, calloc(1, sizeof(struct node) + size), size);
 }
 
 void node_free(struct profiles *profiles, struct node *node)
@@ -53,7 +58,7 @@ struct node *node_edit(struct profiles *profiles, struct node **link)
     struct node *node = *link;
     if (!is_shared(profiles, node))
         return node;
-    struct node *copy = node_new(profiles, node->size);
+    struct node *copy = node_of(profiles, malloc(sizeof *copy + node->size), node->size);
     if (!copy)
         return NULL;
     memcpy(copy->payload, node->payload, node->size);

@@ -489,6 +489,15 @@ struct err activity_edit(struct profiles *profiles, uint32_t user, struct activi
     return ok();
 }
 
+void profile_warm(const struct profiles *profiles, uint32_t user)
+{
+    const struct activity *leaf = tree_leaf(profiles->activity.root, user / ACTIVITY_LEAF);
+    if (!leaf)
+        return;
+    __builtin_prefetch((const uint8_t *)leaf - sizeof(struct node)); /* may it be changed? */
+    __builtin_prefetch(&leaf[user % ACTIVITY_LEAF], 1);
+}
+
 struct err profile_saw(struct profiles *profiles, uint32_t user, int64_t time_ms, uint32_t events)
 {
     struct activity *it = NULL;

@@ -55,6 +55,8 @@ MUST_CHECK struct err profile_clear(struct profiles *profiles, uint32_t user);
  * update. */
 MUST_CHECK struct err profile_saw(struct profiles *profiles, uint32_t user, int64_t time_ms,
                                   uint32_t events);
+/* A hint that profile_saw comes for this user: fetches what it changes. */
+void profile_warm(const struct profiles *profiles, uint32_t user);
 
 void profiles_save(const struct profiles *profiles, struct buf *to);
 MUST_CHECK struct err profiles_load(struct bytes from, struct profile_limits limits,
