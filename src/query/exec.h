@@ -103,6 +103,8 @@ MUST_CHECK struct err exec_filter(struct exec *exec, const struct condition *con
                                   struct filter **out);
 /* False: no event of this type can match. */
 bool filter_may_match(const struct filter *filter, uint32_t event);
+/* True: every event of this type matches. */
+bool filter_must_match(const struct filter *filter, uint32_t event);
 /* Does it compare properties of events? */
 bool filter_has_columns(const struct filter *filter);
 
@@ -268,6 +270,8 @@ MUST_CHECK struct err cell_value(struct exec *exec, struct table *table, const s
 /* --- the reports (one file each) ------------------------------------------------------------------------ */
 
 MUST_CHECK struct err run_select(struct exec *exec, struct table *table);
+/* Is it answered by day counts in headers, where parts have them? */
+MUST_CHECK struct err select_reads_days(struct exec *exec, bool *out);
 MUST_CHECK struct err run_funnel(struct exec *exec, struct table *table);
 MUST_CHECK struct err run_retention(struct exec *exec, struct table *table);
 MUST_CHECK struct err run_segment(struct exec *exec, struct table *table);

@@ -130,9 +130,14 @@ static struct err explain_select(struct exec *exec, struct table *table)
     }
     for (uint32_t i = 0; i < select->item_count; i++)
         needs_columns |= has_column(select->items[i].expr);
+    bool has_days = false;
     if (!err.code)
-        err = put_step(exec, table, "scan", &step, range, needs_times,
-                       needs_columns ? ", columns of keys and measures" : "");
+        err = select_reads_days(exec, &has_days);
+    const char *columns = needs_columns ? ", columns of keys and measures"
+                          : has_days    ? "; only day counts of parts at rest"
+                                        : "";
+    if (!err.code)
+        err = put_step(exec, table, "scan", &step, range, needs_times, columns);
     if (!err.code && select->has_other)
         err = put_note(table, "again", "the scan runs twice: first to find the series to keep");
     return err;

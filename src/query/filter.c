@@ -177,6 +177,11 @@ bool filter_may_match(const struct filter *filter, uint32_t event)
     return !filter || tri_of(filter, event) != TRI_FALSE;
 }
 
+bool filter_must_match(const struct filter *filter, uint32_t event)
+{
+    return !filter || tri_of(filter, event) == TRI_TRUE;
+}
+
 bool filter_has_columns(const struct filter *filter)
 {
     bool has = filter && filter->kind == FILTER_PROPERTY;

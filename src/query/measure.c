@@ -445,6 +445,14 @@ struct err tally_add(struct tally *tally, struct exec_task *task, struct exec_sl
     return ok();
 }
 
+struct err tally_add_known(struct tally *tally, uint32_t group, uint64_t count)
+{
+    if (!reserve(tally, group))
+        return exec_no_memory();
+    tally->groups[group].count += count;
+    return ok();
+}
+
 /* --- bringing together ---------------------------------------------------------------------------------- */
 
 static void merge_group(struct measured *into, const struct measured *from)

@@ -53,6 +53,8 @@ void tally_free(struct tally *tally);
 MUST_CHECK struct err tally_add(struct tally *tally, struct exec_task *task,
                                 struct exec_slice *slice, const struct rows *rows,
                                 struct values *values);
+/* Adds a count that is known: of events, or of users who aren't added to this group again. */
+MUST_CHECK struct err tally_add_known(struct tally *tally, uint32_t group, uint64_t count);
 /* After the task's last slice: what takes all of a user's rows. */
 MUST_CHECK struct err tally_end(struct tally *tally);
 /* Adds a task's tally: its group g is group_of[g] of `into`, its value v is number value_of[v]. */

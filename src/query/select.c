@@ -4,7 +4,8 @@
  * Each task goes over the event types that the filter lets through, month by month. A slice's rows
  * are the selected events; keys give each row its group; each slot (measure) adds the rows. Where
  * all keys are the same for the whole slice (none, or only the event type), rows aren't touched one
- * by one: counts are those of the bitmap, users those of the runs.
+ * by one: counts are those of the bitmap, users those of the runs. Where they are days or longer and
+ * headers have the counts, not even runs are read (select_days.c).
  *
  * Items. With a key on items (Items.Category) a row is an item of a selected event (or the event
  * itself, when it has none); measures of the event count it once in each group that its items are
@@ -12,33 +13,12 @@
  *
  * LIMIT … WITH OTHER asks twice: first which series are the largest, then with all others as one.
  */
+#include "query/select_internal.h"
+
 #include "base/bits.h"
-#include "query/measure.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-enum { SLOTS_MAX = 128 };
-
-struct plan {
-    struct exec *exec;
-    const struct select *select;
-    struct exec_key *keys;
-    uint32_t key_count;
-    bool has_item_keys;
-    struct slot *slots;
-    uint32_t slot_count;
-    struct exec_step step; /* the events, with the filter of WHERE */
-    struct exec_range range;
-    const struct kept *kept;
-    struct part **parts; /* by shard */
-};
-
-/* What a task has found. */
-struct part {
-    struct groups groups;
-    struct tally *tallies[SLOTS_MAX];
-};
 
 /* --- planning ----------------------------------------------------------------------------- */
 
@@ -62,7 +42,7 @@ static struct err check_number(struct exec *exec, const struct slot *slot)
     return ok();
 }
 
-static struct err add_slots(struct plan *plan, const struct expr *expr)
+static struct err add_slots(struct select_plan *plan, const struct expr *expr)
 {
     if (!expr || expr->kind == EXPR_NUMBER)
         return ok();
@@ -85,12 +65,12 @@ static struct err add_slots(struct plan *plan, const struct expr *expr)
     return err;
 }
 
-static struct err make_plan(struct plan *plan, struct exec *exec)
+static struct err make_plan(struct select_plan *plan, struct exec *exec)
 {
     const struct select *select = &exec->query->select;
     struct filter *filter;
 
-    *plan = (struct plan){ .exec = exec, .select = select, .key_count = select->key_count };
+    *plan = (struct select_plan){ .exec = exec, .select = select, .key_count = select->key_count };
     struct err err = exec_keys(exec, select->keys, select->key_count, &plan->keys);
     if (!err.code)
         err = exec_filter(exec, select->where, &filter);
@@ -116,9 +96,10 @@ static struct err make_plan(struct plan *plan, struct exec *exec)
 /* --- rows of a slice -------------------------------------------------------------------------- */
 
 struct scan {
-    struct plan *plan;
+    struct select_plan *plan;
     struct exec_task *task;
-    struct part *part;
+    struct select_part *part;
+    struct exec_range range; /* the plan's, or what headers left of it */
     struct exec_slice slice;
     struct selection selection;
     struct exec_slice items; /* opened when asked for */
@@ -208,7 +189,7 @@ static struct err item_entries(struct scan *scan, uint32_t **event_out, uint32_t
 
 static struct err key_columns(struct scan *scan, const uint32_t **numbers)
 {
-    struct plan *plan = scan->plan;
+    struct select_plan *plan = scan->plan;
     struct selection all = { .bits = NULL };
     struct err err = ok();
 
@@ -230,7 +211,7 @@ static struct err key_columns(struct scan *scan, const uint32_t **numbers)
 /* Rows that are events: a group for each selected one. */
 static struct err event_rows(struct scan *scan)
 {
-    struct plan *plan = scan->plan;
+    struct select_plan *plan = scan->plan;
     const uint32_t *columns[TREE_KEYS_MAX] = { 0 };
     uint32_t numbers[TREE_KEYS_MAX];
     uint32_t events = scan->slice.slice.events;
@@ -254,7 +235,7 @@ static struct err event_rows(struct scan *scan)
 /* Rows that are items. An event's row in a group it's in already isn't counted again. */
 static struct err keyed_item_rows(struct scan *scan)
 {
-    struct plan *plan = scan->plan;
+    struct select_plan *plan = scan->plan;
     struct arena *scratch = scan->task->scratch;
     const uint32_t *columns[TREE_KEYS_MAX] = { 0 };
     uint32_t numbers[TREE_KEYS_MAX];
@@ -323,7 +304,7 @@ static struct err plain_item_rows(struct scan *scan)
 /* One group for the whole slice: no keys, or only the event type. */
 static struct err only_group(struct scan *scan)
 {
-    struct plan *plan = scan->plan;
+    struct select_plan *plan = scan->plan;
     uint32_t numbers[TREE_KEYS_MAX] = { 0 };
     struct value name = value_string(catalog_event_name(plan->exec->catalog, scan->slice.event));
 
@@ -351,8 +332,7 @@ static struct err filter_rows(struct scan *scan, const struct filter *filter,
                               const struct rows *all, bool are_items, struct rows *out,
                               struct selection *selection)
 {
-    struct err err =
-        exec_slice_select(scan->task, &scan->slice, scan->plan->range, filter, selection);
+    struct err err = exec_slice_select(scan->task, &scan->slice, scan->range, filter, selection);
     if (err.code)
         return err;
     uint32_t *group = arena_alloc(scan->task->scratch, (all->count + (size_t)1) * sizeof *group);
@@ -393,14 +373,15 @@ static struct err add_slot(struct scan *scan, uint32_t s)
     return tally_add(scan->part->tallies[s], scan->task, slice, rows, scan->part->groups.values);
 }
 
-static struct err scan_slice(struct plan *plan, struct exec_task *task, struct part *part,
-                             uint32_t event, int32_t month)
+static struct err scan_slice(struct select_plan *plan, struct exec_task *task,
+                             struct select_part *part, uint32_t event, int32_t month,
+                             struct exec_range range)
 {
-    struct scan scan = { .plan = plan, .task = task, .part = part };
+    struct scan scan = { .plan = plan, .task = task, .part = part, .range = range };
 
     struct err err = exec_slice_open(task, event, month, &scan.slice);
     if (!err.code)
-        err = exec_slice_select(task, &scan.slice, plan->range, plan->step.filter, &scan.selection);
+        err = exec_slice_select(task, &scan.slice, range, plan->step.filter, &scan.selection);
     if (err.code || scan.selection.count == 0)
         return err;
     err = make_rows(&scan);
@@ -409,10 +390,27 @@ static struct err scan_slice(struct plan *plan, struct exec_task *task, struct p
     return err;
 }
 
+/* Headers first; what they don't tell is counted. */
+static struct err scan_month(struct select_plan *plan, struct exec_task *task,
+                             struct select_part *part, uint32_t event, int32_t month)
+{
+    struct select_rest rest = { .count = 1, .ranges = { plan->range } };
+    struct err err = ok();
+
+    arena_reset(task->scratch);
+    if (plan->uses_days)
+        err = select_add_days(plan, task, part, event, month, &rest);
+    for (uint32_t i = 0; i < rest.count && !err.code; i++) {
+        arena_reset(task->scratch);
+        err = scan_slice(plan, task, part, event, month, rest.ranges[i]);
+    }
+    return err;
+}
+
 static struct err select_task(struct exec_task *task, void *ctx)
 {
-    struct plan *plan = ctx;
-    struct part *part = arena_calloc(task->keep, 1, sizeof *part);
+    struct select_plan *plan = ctx;
+    struct select_part *part = arena_calloc(task->keep, 1, sizeof *part);
 
     if (!part)
         return exec_no_memory();
@@ -433,17 +431,15 @@ static struct err select_task(struct exec_task *task, void *ctx)
             err = exec_no_memory();
         if (!err.code && count)
             memcpy(months, found, count * sizeof *months);
-        for (uint32_t m = 0; m < count && !err.code; m++) {
-            arena_reset(task->scratch);
-            err = scan_slice(plan, task, part, plan->step.events[e], months[m]);
-        }
+        for (uint32_t m = 0; m < count && !err.code; m++)
+            err = scan_month(plan, task, part, plan->step.events[e], months[m]);
     }
     for (uint32_t s = 0; s < plan->slot_count && !err.code; s++)
         err = tally_end(part->tallies[s]);
     return err;
 }
 
-static void free_part(struct plan *plan, struct part *part)
+static void free_part(struct select_plan *plan, struct select_part *part)
 {
     if (!part)
         return;
@@ -454,7 +450,8 @@ static void free_part(struct plan *plan, struct part *part)
 
 /* --- bringing together -------------------------------------------------------------------------------- */
 
-static struct err merge_part(struct plan *plan, struct part *all, const struct part *part)
+static struct err merge_part(struct select_plan *plan, struct select_part *all,
+                             const struct select_part *part)
 {
     struct arena *arena = plan->exec->arena;
     uint32_t values = values_count(part->groups.values);
@@ -481,11 +478,12 @@ static struct err merge_part(struct plan *plan, struct part *all, const struct p
 }
 
 /* Runs the tasks and brings their parts together. `all` is to be freed in any case. */
-static struct err collect(struct plan *plan, struct part *all)
+static struct err collect(struct select_plan *plan, struct select_part *all)
 {
     struct exec *exec = plan->exec;
     size_t room = exec->memory_bytes / 4;
 
+    plan->uses_days = select_days_suffice(plan);
     struct err err =
         groups_init(&all->groups, exec->arena, room, plan->keys, plan->key_count, NULL);
     for (uint32_t s = 0; s < plan->slot_count && !err.code; s++)
@@ -513,9 +511,9 @@ static double number_of(const struct table_cell *cell)
 }
 
 /* The slots are numbered in the order in which the items' measures are met. */
-static struct err eval_expr(struct plan *plan, const struct part *all, struct table *table,
-                            const struct expr *expr, uint32_t group, uint32_t *slot,
-                            struct table_cell *out)
+static struct err eval_expr(struct select_plan *plan, const struct select_part *all,
+                            struct table *table, const struct expr *expr, uint32_t group,
+                            uint32_t *slot, struct table_cell *out)
 {
     struct table_cell left;
     struct table_cell right;
@@ -556,8 +554,8 @@ struct result_row {
 };
 
 struct ordering {
-    struct plan *plan;
-    const struct part *all;
+    struct select_plan *plan;
+    const struct select_part *all;
 };
 
 static int compare_cells(const struct table_cell *a, const struct table_cell *b)
@@ -638,8 +636,8 @@ static int compare_rows(const void *a, const void *b, void *ctx)
 }
 
 /* A row per group, in order. Texts of cells are the table's. */
-static struct err make_result(struct plan *plan, const struct part *all, struct table *table,
-                              struct result_row **out)
+static struct err make_result(struct select_plan *plan, const struct select_part *all,
+                              struct table *table, struct result_row **out)
 {
     struct arena *arena = plan->exec->arena;
     const struct select *select = plan->select;
@@ -668,7 +666,7 @@ static struct err make_result(struct plan *plan, const struct part *all, struct 
 }
 
 /* The alias as it is, or the text of the formula. */
-static struct err item_column(struct plan *plan, struct table *table, uint32_t item)
+static struct err item_column(struct select_plan *plan, struct table *table, uint32_t item)
 {
     const struct item *own = &plan->select->items[item];
     enum table_type type = TABLE_REAL;
@@ -689,7 +687,7 @@ static struct err item_column(struct plan *plan, struct table *table, uint32_t i
     return err;
 }
 
-static struct err make_columns(struct plan *plan, struct table *table)
+static struct err make_columns(struct select_plan *plan, struct table *table)
 {
     struct err err =
         exec_table_init(plan->exec, table, "select", plan->key_count + plan->select->item_count);
@@ -701,7 +699,8 @@ static struct err make_columns(struct plan *plan, struct table *table)
     return err;
 }
 
-static struct err fill_table(struct plan *plan, const struct part *all, struct table *table)
+static struct err fill_table(struct select_plan *plan, const struct select_part *all,
+                             struct table *table)
 {
     const struct select *select = plan->select;
     struct result_row *rows;
@@ -727,7 +726,8 @@ static struct err fill_table(struct plan *plan, const struct part *all, struct t
 
 /* The question without its time keys: which series are the first by its order, or by the first
  * measure. */
-static struct err series_plan(const struct plan *plan, struct select *select, struct plan *out)
+static struct err series_plan(const struct select_plan *plan, struct select *select,
+                              struct select_plan *out)
 {
     struct arena *arena = plan->exec->arena;
     struct exec_key *keys = arena_calloc(arena, plan->key_count, sizeof *keys);
@@ -764,7 +764,7 @@ static struct err series_plan(const struct plan *plan, struct select *select, st
     return ok();
 }
 
-static struct err keep_rows(const struct plan *plan, const struct part *all,
+static struct err keep_rows(const struct select_plan *plan, const struct select_part *all,
                             const struct result_row *rows, struct kept *kept)
 {
     struct err err = ok();
@@ -787,11 +787,11 @@ static struct err keep_rows(const struct plan *plan, const struct part *all,
     return err;
 }
 
-static struct err choose_kept(struct plan *plan, struct table *table, struct kept *kept)
+static struct err choose_kept(struct select_plan *plan, struct table *table, struct kept *kept)
 {
     struct select select;
-    struct plan series;
-    struct part all = { 0 };
+    struct select_plan series;
+    struct select_part all = { 0 };
     struct result_row *rows;
 
     struct err err = series_plan(plan, &select, &series);
@@ -812,10 +812,19 @@ static struct err choose_kept(struct plan *plan, struct table *table, struct kep
     return err;
 }
 
+struct err select_reads_days(struct exec *exec, bool *out)
+{
+    struct select_plan plan;
+    struct err err = make_plan(&plan, exec);
+    if (!err.code)
+        *out = select_days_suffice(&plan);
+    return err;
+}
+
 struct err run_select(struct exec *exec, struct table *table)
 {
-    struct plan plan;
-    struct part all = { 0 };
+    struct select_plan plan;
+    struct select_part all = { 0 };
     struct kept kept = { 0 };
 
     struct err err = make_plan(&plan, exec);

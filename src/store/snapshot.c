@@ -200,6 +200,7 @@ struct err files_day_counts(struct store_snapshot *base, uint32_t shard, int32_t
     snapshot->counters.bytes += bytes.bytes.len;
     err = copy_days(bytes.bytes, arena, out);
     part_close_section(part, &bytes);
+    out->zone = part->head.zone;
     *has_out = !err.code;
     return err;
 }

@@ -74,7 +74,8 @@ struct store_column {
 };
 
 struct store_day_counts {
-    int32_t first_day; /* local day number of the zone the store was opened with */
+    const char *zone;  /* its name: that which the store was opened with; lives as the snapshot */
+    int32_t first_day; /* local day number of the zone */
     uint32_t days;
     const uint32_t *events; /* [days] */
     const uint32_t *users;  /* [days] distinct users of that day */
