@@ -2,13 +2,14 @@
 // same data, HTTP ingest, start, idling, recovery.
 //
 //     node bench/run.mjs [--events 10000000] [--only import,query,http,start,recovery] [--write]
+//     node bench/run.mjs --only sustained [--seconds 300] [--rate 0] [--load-users 4000000]
 //
 // Needs build/kolam, build/bench/http_load (`make bench` builds both) and the packages of tests/.
 // Everything runs on 127.0.0.1 and in a temporary folder. --write puts the tables into
 // docs/benchmarks.md.
 
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { dirname, join } from "node:path";
@@ -18,7 +19,7 @@ import { Server, freePort } from "../tests/scenario/server.mjs";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const KOLAM = process.env.KOLAM ?? join(ROOT, "build", "kolam");
-const LOAD = join(ROOT, "build", "bench", "http_load");
+const LOAD = process.env.KOLAM_LOAD ?? join(ROOT, "build", "bench", "http_load");
 const requireTests = createRequire(join(ROOT, "tests", "package.json"));
 
 const argument = (name, fallback) => {
@@ -135,9 +136,9 @@ function cpuOf(pid) {
 }
 
 // Not spawnSync: the server's output has to be read meanwhile.
-function load(server, connections, batch, seconds) {
+function load(server, connections, batch, seconds, users = 100000, eventsPerSecond = 0) {
   return new Promise((resolve, reject) => {
-    const run = spawn(LOAD, [server.port, connections, batch, seconds, server.basic].map(String), { stdio: ["ignore", "pipe", "inherit"] });
+    const run = spawn(LOAD, [server.port, connections, batch, seconds, server.basic, users, eventsPerSecond].map(String), { stdio: ["ignore", "pipe", "inherit"] });
     let text = "";
     run.stdout.on("data", (chunk) => { text += chunk; });
     run.on("exit", () => { try { resolve(JSON.parse(text)); } catch (error) { reject(error); } });
@@ -147,7 +148,7 @@ function load(server, connections, batch, seconds) {
 async function httpIngest() {
   const server = await Server.start();
   const rows = [];
-  for (const [connections, batch, floor] of [[8, 1000, "200,000 events/s"], [64, 1, "15,000 requests/s"]]) {
+  for (const [connections, batch, floor] of [[8, 1000, "500,000 events/s"], [64, 1, ""], [256, 1, "40,000 requests/s"]]) {
     const before = cpuOf(server.process.pid);
     const result = await load(server, connections, batch, 10);
     const cpu = cpuOf(server.process.pid) - before;
@@ -156,6 +157,90 @@ async function httpIngest() {
   }
   say("## HTTP `POST /v1/events`, fsync on, the load generator on the same two cores\n");
   table(["load", "events/s acknowledged", "requests/s", "p50 / p99", "CPU: server + client", "refused", "at least"], rows);
+  await server.stop();
+}
+
+// --- HTTP for minutes, with questions ---------------------------------------------------------------------
+
+const QUESTIONS = [
+  "SELECT count() WHERE event = 'Charged' GROUP BY hour",
+  "SELECT users() WHERE event = 'Product Viewed'",
+  "FUNNEL 'Product Viewed' THEN 'Added to Cart' THEN 'Charged' WITHIN 7 days",
+  "EVENTS OF 'user_0000000042' LIMIT 100",
+];
+
+const percentile = (values, p) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))] ?? NaN;
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, Math.max(0, milliseconds)));
+
+async function metric(server, name) {
+  const text = await fetch(`${server.url}/metrics`, { headers: { authorization: server.basic } }).then((r) => r.text());
+  return Number(new RegExp(`^kolam_${name}(?:{[^}]*})? (\\d+)`, "m").exec(text)?.[1] ?? NaN);
+}
+
+function partFiles(server) {
+  return readdirSync(join(server.folder, "projects"), { recursive: true }).filter((name) => name.endsWith(".part")).length;
+}
+
+// One event of its own, and how long after its acknowledgement a question counts it.
+async function staleness(server, number) {
+  await server.asClient("POST", "/v1/events", { identity: "probe", event: "Probe" }, { status: 200 });
+  const acknowledged = performance.now();
+  while ((await server.rows("SELECT count() WHERE event = 'Probe'"))[0][0] < number);
+  return performance.now() - acknowledged;
+}
+
+// Once a second, until it's told to end: a question of the four in turn, and a probe.
+async function askMeanwhile(server, state) {
+  const found = { questions: QUESTIONS.map(() => []), stale: [], files: 0, refusals: 0 };
+  const start = performance.now();
+  for (let n = 0; !state.isDone; n++) {
+    const began = performance.now();
+    try {
+      await server.rows(QUESTIONS[n % QUESTIONS.length]);
+      found.questions[n % QUESTIONS.length].push(performance.now() - began);
+      found.stale.push(await staleness(server, found.stale.length + 1));
+    } catch (error) {
+      if (!/answered 429/.test(error.message)) throw error;
+      found.refusals++; // the queue was full: the probe wasn't taken
+    }
+    found.files = Math.max(found.files, partFiles(server));
+    await pause(start + (n + 1) * 1000 - performance.now());
+  }
+  return found;
+}
+
+async function sustained() {
+  const seconds = Number(argument("seconds", "300"));
+  const eventsPerSecond = Number(argument("rate", "0"));
+  const users = Number(argument("load-users", "4000000"));
+  const server = await Server.start();
+  await server.asClient("POST", "/v1/events", { identity: "user_0000000042", event: "Product Viewed" }, { status: 200 });
+  for (const event of ["Added to Cart", "Charged", "Warm Up"])
+    await server.asClient("POST", "/v1/events", { identity: "user_0000000042", event }, { status: 200 });
+  await server.countIs("Warm Up", 1);
+  const state = { isDone: false };
+  const before = cpuOf(server.process.pid);
+  const asking = askMeanwhile(server, state);
+  const result = await load(server, 8, 1000, seconds, users, eventsPerSecond);
+  const cpu = cpuOf(server.process.pid) - before;
+  const end = { queue: await metric(server, "project_queue_bytes"), memory: await metric(server, "project_memory_events"), files: partFiles(server) };
+  state.isDone = true;
+  const found = await asking;
+  const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${server.process.pid}/status`, "utf8"))[1]) / 2 ** 20;
+  const events = result.events_per_s * result.seconds;
+  const all = found.questions.flat();
+  say(`## HTTP \`POST /v1/events\` for ${seconds} s: batches of 1000, 8 connections, ${rate(users)} users at random, ${eventsPerSecond ? `${rate(eventsPerSecond)} events/s offered` : "as many as are taken"}, fsync on, a question and a probe every second\n`);
+  table(["what", "measured", "asked"], [
+    ["events acknowledged a second", rate(result.events_per_s), "500,000"],
+    ["acknowledgement, p50 / p99", `${result.p50_ms} / ${result.p99_ms} ms`, "p99 100 ms"],
+    ["requests refused (429)", `${rate(result.refused)}; of the probes ${found.refusals}`, ""],
+    ["CPU of the server, all threads; of the generator", `${(cpu / events * 1e6).toFixed(2)} us an event; ${(result.client_cpu_s / events * 1e6).toFixed(3)} us`, ""],
+    ...QUESTIONS.map((question, i) => [`\`${question}\`, p50 / p99`, `${ms(percentile(found.questions[i], 0.5))} / ${ms(percentile(found.questions[i], 0.99))} ms`, ""]),
+    ["all questions, p99", `${ms(percentile(all, 0.99))} ms`, ""],
+    ["acknowledged until visible, p50 / p99", `${ms(percentile(found.stale, 0.5))} / ${ms(percentile(found.stale, 0.99))} ms`, "50 ms typically"],
+    ["memory, peak", `${peak.toFixed(2)} GiB`, "2 GiB"],
+    ["at the end: waiting to be applied; events in memory; part files (most at any time)", `${(end.queue / 2 ** 20).toFixed(1)} MiB; ${rate(end.memory)}; ${end.files} (${found.files})`, ""],
+  ]);
   await server.stop();
 }
 
@@ -212,7 +297,7 @@ async function recovery() {
   await server.stop();
 }
 
-const PARTS = { import: importEvents, query: askQuestions, http: httpIngest, start: startAndIdle, recovery };
+const PARTS = { import: importEvents, query: askQuestions, http: httpIngest, start: startAndIdle, recovery, sustained };
 say(`# Benchmarks\n\nMade by \`node bench/run.mjs --events ${EVENTS}\` on ${new Date().toISOString().slice(0, 10)}: ${cpus()[0].model}, ${cpus().length} processors, ${(totalmem() / 2 ** 30).toFixed(0)} GiB.\n`);
 try {
   for (const part of ONLY) await PARTS[part]();
