@@ -108,6 +108,11 @@ int command_check(struct cli *cli)
         status = cli_say(CLI_ENVIRONMENT, "%s: another kolam is using it: stop that first", path);
     else if (err.code)
         status = cli_say_err(err, path);
+    if (status == CLI_DONE && cli_flag(cli, "sizes")) {
+        disk_unlock(lock);
+        disk_free(disk);
+        return command_check_sizes(cli);
+    }
     if (status == CLI_DONE)
         status = check_projects(disk, cli_flag(cli, "deep"), &damages);
     disk_unlock(lock);

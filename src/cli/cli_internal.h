@@ -54,6 +54,7 @@ int command_query(struct cli *cli);
 int command_export(struct cli *cli);
 int command_user(struct cli *cli);
 int command_check(struct cli *cli);
+int command_check_sizes(struct cli *cli); /* --sizes */
 int command_admin(struct cli *cli);
 int command_config(struct cli *cli);
 

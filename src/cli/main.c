@@ -38,9 +38,12 @@ static const struct cli_command commands[] = {
       "ID is any identity, e-mail address, phone number or device of the user, or u:NUMBER.\n\n"
       "  kolam user --project Shop asha@example.org\n",
       command_user },
-    { "check", "verifies a folder: every checksum and count", "[--deep] [--data DIR]", "data deep",
-      "Names what is damaged; exit status 1 when something is. No server may run on the folder.\n\n"
-      "  kolam check --data data --deep\n",
+    { "check", "verifies a folder: every checksum and count", "[--deep] [--sizes] [--data DIR]",
+      "data deep sizes format",
+      "Names what is damaged; exit status 1 when something is. No server may run on the folder.\n"
+      "--sizes shows what the files are made of, instead of checking them.\n\n"
+      "  kolam check --data data --deep\n"
+      "  kolam check --data data --sizes --format table\n",
       command_check },
     { "admin", "projects, keys, people, the audit log", "WHAT …",
       "data project scopes name email role organisation time-zone format",

@@ -38,6 +38,7 @@ const struct option cli_options[] = {
     { "file", OPTION_TEXT, "FILE", NULL, false, "read it from here; - is stdin" },
     { "explain", OPTION_FLAG, NULL, NULL, false, "the plan instead of the answer" },
     { "deep", OPTION_FLAG, NULL, NULL, false, "recount everything that is derived" },
+    { "sizes", OPTION_FLAG, NULL, NULL, false, "bytes of each column, too" },
     { "since", OPTION_TEXT, "TIME", NULL, false, "not earlier than this date or date-time" },
     { "until", OPTION_TEXT, "TIME", NULL, false, "earlier than this date or date-time" },
     { "user", OPTION_TEXT, "ID", NULL, false, "of this user only" },

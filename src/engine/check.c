@@ -98,3 +98,10 @@ struct err engine_check_files(struct disk *disk, const char *project, bool is_de
         *events_out = events;
     return err;
 }
+
+struct err engine_sizes(struct disk *disk, const char *project, store_size_fn *visit, void *ctx)
+{
+    char dir[DIR_MAX_BYTES];
+    (void)snprintf(dir, sizeof dir, "projects/%.100s", project);
+    return store_sizes(disk, dir, visit, ctx);
+}

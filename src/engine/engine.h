@@ -16,6 +16,7 @@
 #include "catalog/catalog.h"
 #include "identity/identity.h"
 #include "query/query.h"
+#include "store/store.h"
 #include "sys/clock.h"
 #include "sys/disk.h"
 #include "sys/thread.h"
@@ -53,6 +54,10 @@ void engine_abandon(struct engine *engine);
 typedef void engine_damage_fn(void *ctx, const char *file, uint64_t offset, const char *what);
 MUST_CHECK struct err engine_check_files(struct disk *disk, const char *project, bool is_deep,
                                          engine_damage_fn *damage, void *ctx, uint64_t *events_out);
+
+/* What the files of its store are made of, section by section. */
+MUST_CHECK struct err engine_sizes(struct disk *disk, const char *project, store_size_fn *visit,
+                                   void *ctx);
 
 /* --- projects --------------------------------------------------------------------- */
 

@@ -198,4 +198,19 @@ typedef void store_damage_fn(void *ctx, const char *file, uint64_t offset, const
 MUST_CHECK struct err store_check_files(struct disk *disk, const char *dir, bool is_deep,
                                         store_damage_fn *damage, void *ctx, uint64_t *events_out);
 
+/* What the files are made of: every section of every part that the manifest names, and what the
+ * directories take. */
+enum { STORE_SIZE_SHARED = -1 }; /* as an event type: of a whole part */
+struct store_size {
+    int64_t event;
+    const char *what; /* "times", "values", …; lives forever */
+    uint32_t property;
+    enum value_type type; /* VALUE_NULL: it's no column's */
+    uint64_t bytes;
+    uint64_t events; /* of an event type in a part: comes with its "directory" */
+};
+typedef void store_size_fn(void *ctx, const struct store_size *size);
+MUST_CHECK struct err store_sizes(struct disk *disk, const char *dir, store_size_fn *visit,
+                                  void *ctx);
+
 #endif
