@@ -31,8 +31,14 @@ web/dist/index.html: web/package-lock.json $(shell find web/src web/public web/i
 	@cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
 
+# All of docs/benchmarks.md, an hour at most; a single table: one of these lines.
 bench: build
-	@build/kolam bench
+	@tools/install_packages.sh test
+	@[ -d tests/node_modules ] || (cd tests && npm install --no-save --no-audit --no-fund --loglevel=error)
+	@ninja -C build bench/http_load
+	@node bench/run.mjs --write
+	@node bench/ingest.mjs --write
+	@build/kolam bench --suite published --write
 
 format:
 	@python3 tools/check_format.py . --fix

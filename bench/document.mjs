@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const DOCUMENT = join(ROOT, "docs", "benchmarks.md");
 const HEAD = "# Benchmarks\n\n`make bench` makes all of this again; each section says what made it, where and when.\n";
-const ORDER = ["published", "spine"];
+const ORDER = ["published", "ingest", "spine"];
 
 const begin = (name) => `<!-- ${name}: begin -->`;
 const end = (name) => `<!-- ${name}: end -->`;

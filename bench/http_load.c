@@ -287,9 +287,10 @@ static void report(struct run *run, double seconds)
     double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
     printf("{\"events_per_s\":%.0f,\"requests_per_s\":%.0f,\"refused\":%llu,\"p50_ms\":%.2f,"
-           "\"p99_ms\":%.2f,\"seconds\":%.2f,\"client_cpu_s\":%.2f}\n",
+           "\"p99_ms\":%.2f,\"acknowledged\":%llu,\"seconds\":%.2f,\"client_cpu_s\":%.2f}\n",
            (double)run->replies * run->batch / seconds, (double)run->replies / seconds,
-           (unsigned long long)run->refused, p50, p99, seconds, cpu);
+           (unsigned long long)run->refused, p50, p99,
+           (unsigned long long)(run->replies * run->batch), seconds, cpu);
 }
 
 int main(int argc, char **argv)
