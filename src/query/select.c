@@ -208,6 +208,32 @@ static struct err key_columns(struct scan *scan, const uint32_t **numbers)
     return err;
 }
 
+/* With one key, its numbers lead to groups by an array: a group is looked for once. */
+static struct err rows_of_one_key(struct scan *scan, const uint32_t *numbers, uint32_t *group)
+{
+    uint32_t events = scan->slice.slice.events;
+    uint32_t count = values_count(scan->part->groups.values);
+    uint32_t *group_of = arena_alloc(scan->task->scratch, count * sizeof *group_of);
+
+    if (!group_of)
+        return exec_no_memory();
+    for (uint32_t i = 0; i < count; i++)
+        group_of[i] = GROUP_NONE;
+    for (uint32_t i = 0; i < events; i++) {
+        group[i] = GROUP_NONE;
+        if (!is_selected(&scan->selection, i))
+            continue;
+        uint32_t *own = &group_of[numbers[i]];
+        if (*own == GROUP_NONE) {
+            struct err err = groups_put(&scan->part->groups, &numbers[i], own);
+            if (err.code)
+                return err;
+        }
+        group[i] = *own;
+    }
+    return ok();
+}
+
 /* Rows that are events: a group for each selected one. */
 static struct err event_rows(struct scan *scan)
 {
@@ -220,6 +246,9 @@ static struct err event_rows(struct scan *scan)
     if (!group)
         return exec_no_memory();
     struct err err = key_columns(scan, columns);
+    scan->rows = (struct rows){ .count = events, .group = group };
+    if (!err.code && plan->key_count == 1)
+        return rows_of_one_key(scan, columns[0], group);
     for (uint32_t i = 0; i < events && !err.code; i++) {
         group[i] = GROUP_NONE;
         if (!is_selected(&scan->selection, i))
@@ -228,7 +257,6 @@ static struct err event_rows(struct scan *scan)
             numbers[k] = columns[k][i];
         err = groups_put(&scan->part->groups, numbers, &group[i]);
     }
-    scan->rows = (struct rows){ .count = events, .group = group };
     return err;
 }
 
@@ -384,6 +412,12 @@ static struct err scan_slice(struct select_plan *plan, struct exec_task *task,
         err = exec_slice_select(task, &scan.slice, range, plan->step.filter, &scan.selection);
     if (err.code || scan.selection.count == 0)
         return err;
+    bool is_done = false;
+    if (plan->counts_ints)
+        err = select_add_ints(plan, task, part, &scan.slice, &scan.selection, &is_done);
+    if (err.code || is_done)
+        return err;
+    part->has_rows = true;
     err = make_rows(&scan);
     for (uint32_t s = 0; s < plan->slot_count && !err.code; s++)
         err = add_slot(&scan, s);
@@ -444,6 +478,7 @@ static void free_part(struct select_plan *plan, struct select_part *part)
     if (!part)
         return;
     groups_done(&part->groups);
+    select_ints_done(&part->ints);
     for (uint32_t s = 0; s < plan->slot_count; s++)
         tally_free(part->tallies[s]);
 }
@@ -484,12 +519,15 @@ static struct err collect(struct select_plan *plan, struct select_part *all)
     size_t room = exec->memory_bytes / 4;
 
     plan->uses_days = select_days_suffice(plan);
+    plan->counts_ints = select_ints_suffice(plan);
     struct err err =
         groups_init(&all->groups, exec->arena, room, plan->keys, plan->key_count, NULL);
     for (uint32_t s = 0; s < plan->slot_count && !err.code; s++)
         err = tally_new(&plan->slots[s], exec->arena, room, 0, &all->tallies[s]);
     if (!err.code)
         err = exec_run_shards(exec, select_task, plan);
+    if (!err.code && plan->counts_ints)
+        err = select_merge_ints(plan, all);
     for (uint32_t i = 0; i < exec->shards; i++) {
         if (!err.code && plan->parts[i])
             err = merge_part(plan, all, plan->parts[i]);
