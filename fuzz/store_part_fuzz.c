@@ -6,6 +6,7 @@
  * part, and as changes to a whole one whose header is made to check again; sections of parts in memory
  * aren't verified, so the changes reach what decodes them.
  */
+#include "store/merge.h"
 #include "store/slice.h"
 #include "store/store_internal.h"
 #include "store/tail.h"
@@ -19,8 +20,9 @@ enum { USERS = 12, EVENTS = 300 };
 #define START INT64_C(1735689600000)
 
 static struct part_home home = { .dir = "fuzz", .is_closing = true };
-static uint8_t *whole; /* a part that reads well */
-static size_t whole_size;
+/* Parts that read well: as the tail makes them, and as they are at rest. */
+static uint8_t *whole[2];
+static size_t whole_size[2];
 
 static uint64_t sink; /* what was read, so that it's read */
 
@@ -48,6 +50,31 @@ static void append(struct tail *tail, uint32_t i)
     must(!tail_append(tail, i % USERS, i % 7, &event, true).code);
 }
 
+static void keep(unsigned which, const struct part *part)
+{
+    whole_size[which] = part->size;
+    whole[which] = malloc(part->size);
+    must(whole[which] != NULL);
+    memcpy(whole[which], part->image, part->size);
+}
+
+static void keep_at_rest(struct part *part)
+{
+    struct slice_source source = { .part = part };
+    struct part *small = NULL;
+    struct merge_job job = {
+        .sources = &source,
+        .count = 1,
+        .number = 99,
+        .shards = 1,
+        .month = part->month,
+        .is_small = true,
+    };
+    must(!merge_to_memory(&job, &home, &small).code && small != NULL);
+    keep(1, small);
+    part_unref(small);
+}
+
 static void make_whole(void)
 {
     struct tail *tail = NULL;
@@ -61,10 +88,8 @@ static void make_whole(void)
     for (uint32_t i = 0; i < EVENTS; i++)
         append(tail, i);
     must(!tail_seal(tail, &home, 0, 1, &next, &arena, &parts, &count).code && count == 1);
-    whole_size = parts[0]->size;
-    whole = malloc(whole_size);
-    must(whole != NULL);
-    memcpy(whole, parts[0]->image, whole_size);
+    keep(0, parts[0]);
+    keep_at_rest(parts[0]);
     part_unref(parts[0]);
     tail_free(tail);
     arena_done(&arena);
@@ -163,7 +188,7 @@ static void read_part(uint8_t *image, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (!whole)
+    if (!whole[0])
         make_whole();
     uint8_t *image = malloc(size + 1);
     must(image != NULL);
@@ -172,12 +197,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_part(image, size);
 
     /* Three bytes each: where, and what is put there. */
-    image = malloc(whole_size);
-    must(image != NULL);
-    memcpy(image, whole, whole_size);
-    for (size_t i = 0; i + 3 <= size && i < 12; i += 3)
-        image[(data[i] | (size_t)data[i + 1] << 8) % whole_size] = data[i + 2];
-    store_le64(image + PART_HEADER_SIZE - 8, part_header_sum(bytes_of(image, PART_HEADER_SIZE)));
-    read_part(image, whole_size);
+    for (unsigned which = 0; which < 2; which++) {
+        image = malloc(whole_size[which]);
+        must(image != NULL);
+        memcpy(image, whole[which], whole_size[which]);
+        for (size_t i = 0; i + 3 <= size && i < 12; i += 3)
+            image[(data[i] | (size_t)data[i + 1] << 8) % whole_size[which]] = data[i + 2];
+        store_le64(image + PART_HEADER_SIZE - 8,
+                   part_header_sum(bytes_of(image, PART_HEADER_SIZE)));
+        read_part(image, whole_size[which]);
+    }
     return 0;
 }

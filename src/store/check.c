@@ -129,8 +129,7 @@ static struct err read_table(struct checker *c, struct part *part, const struct 
         err = part_read32(part, section_of(part, table, SECTION_TIMES), events, 0, events,
                           out->times);
     if (!err.code)
-        err =
-            part_read64(part, section_of(part, table, SECTION_SEQS), events, 0, events, out->seqs);
+        err = part_read_seqs(part, table, 0, events, out->times, out->seqs);
     return err;
 }
 

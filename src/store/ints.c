@@ -13,7 +13,7 @@
  *       + 5b     -  packed blocks: 8 lanes of 32 rows (codec/pack.h), cut to the rows in use
  *
  *     PACKED64: divisor 8, bases 8b, widths b (0 to 64), blocks of 4 lanes of 64 rows.
- *     BLOCKS32, BLOCKS64, REALS: ends 4b (of each block, from the first one's start), then blocks.
+ *     BLOCKS32, BLOCKS64, REALS, CLOCKED: ends 4b (of each block, from the first one's start), then blocks.
  *     RAW64: 8 bytes a value.
  *
  * A short block is cut after the words that hold its rows, so that a table of three rows costs 32
@@ -203,16 +203,27 @@ void ints_put_blocks32(struct buf *to, const uint32_t *values, size_t count)
     }
 }
 
-void ints_put_blocks64(struct buf *to, const int64_t *values, size_t count)
+static void put_blocks64(struct buf *to, enum ints_encoding encoding, const int64_t *values,
+                         size_t count)
 {
     size_t blocks = ints_blocks(count);
-    put_head(to, INTS_BLOCKS64, count);
+    put_head(to, encoding, count);
     size_t index = put_index(to, 4 * blocks);
     size_t start = to->len;
     for (size_t b = 0; b < blocks; b++) {
         pack_block_encode64(values + b * BLOCK, short_block(count - b * BLOCK), to);
         put_end(to, index, b, start);
     }
+}
+
+void ints_put_blocks64(struct buf *to, const int64_t *values, size_t count)
+{
+    put_blocks64(to, INTS_BLOCKS64, values, count);
+}
+
+void ints_put_clocked(struct buf *to, const int64_t *distances, size_t count)
+{
+    put_blocks64(to, INTS_CLOCKED, distances, count);
 }
 
 void ints_put_reals(struct buf *to, const double *values, size_t count)
@@ -301,6 +312,7 @@ struct err ints_open(struct bytes section, size_t count, struct ints *out)
     case INTS_BLOCKS32:
     case INTS_BLOCKS64:
     case INTS_REALS:
+    case INTS_CLOCKED:
         err = open_blocks(&reader, &ints);
         break;
     case INTS_RAW64:
@@ -421,7 +433,7 @@ static struct err decode_block(const struct ints *ints, size_t b, size_t n, void
     struct err err;
     if (ints->encoding == INTS_BLOCKS32)
         err = pack_block_decode32(bytes, n, to, &used);
-    else if (ints->encoding == INTS_BLOCKS64)
+    else if (ints->encoding == INTS_BLOCKS64 || ints->encoding == INTS_CLOCKED)
         err = pack_block_decode64(bytes, n, to, &used);
     else
         err = pack_block_decode_reals(bytes, n, to, &used);
@@ -478,6 +490,7 @@ struct err ints_read64(const struct ints *ints, size_t first, size_t count, uint
         return read_packed64(ints, first, count, to);
     case INTS_BLOCKS64:
     case INTS_REALS:
+    case INTS_CLOCKED:
         return read_blocks(ints, first, count, to);
     case INTS_RAW64:
         memcpy(to, ints->payload.ptr + first * 8, count * 8);

@@ -21,6 +21,7 @@ enum ints_encoding {
     INTS_BLOCKS64 = 5,
     INTS_REALS = 6,
     INTS_RAW64 = 7,
+    INTS_CLOCKED = 8, /* as BLOCKS64: distances to what the part's clock says (store/seq_clock.h) */
 };
 
 void ints_put_ascending(struct buf *to, const uint32_t *values, size_t count);
@@ -28,6 +29,7 @@ void ints_put_packed32(struct buf *to, const uint32_t *values, size_t count);
 void ints_put_packed64(struct buf *to, const uint64_t *values, size_t count);
 void ints_put_blocks32(struct buf *to, const uint32_t *values, size_t count);
 void ints_put_blocks64(struct buf *to, const int64_t *values, size_t count);
+void ints_put_clocked(struct buf *to, const int64_t *distances, size_t count);
 void ints_put_reals(struct buf *to, const double *values, size_t count);
 void ints_put_raw64(struct buf *to, const uint64_t *values, size_t count);
 

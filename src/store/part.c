@@ -179,7 +179,10 @@ struct err part_parse_header(struct bytes header, uint64_t size, struct part_hea
                              uint64_t *dir_sum_out)
 {
     struct reader r = reader_of(header);
-    if (header.len != PART_HEADER_SIZE || !bytes_equal(reader_take(&r, 8), BYTES(PART_MAGIC)))
+    if (header.len != PART_HEADER_SIZE)
+        return bad("store: not a part of this version");
+    struct bytes magic = reader_take(&r, 8);
+    if (!bytes_equal(magic, BYTES(PART_MAGIC)) && !bytes_equal(magic, BYTES(PART_MAGIC_1)))
         return bad("store: not a part of this version");
     if (part_header_sum(header) != load_le64(header.ptr + PART_HEADER_SIZE - 8))
         return bad("store: a part's header");

@@ -26,7 +26,9 @@ enum {
     PART_ZONE_MAX = 255,
     PART_NAME_MAX = 512, /* of a path */
 };
-#define PART_MAGIC "KOLPART\x01"
+/* What is written; parts of version 1 are read as well. */
+#define PART_MAGIC   "KOLPART\x02"
+#define PART_MAGIC_1 "KOLPART\x01"
 
 /* Numbers are written to disk. */
 enum section_kind {
@@ -43,7 +45,8 @@ enum section_kind {
     SECTION_VALUES = 11,
     SECTION_TEXTS = 12,
     SECTION_LISTS = 13,
-    SECTION_KINDS = 14,
+    SECTION_CLOCK = 14, /* of the part: about which seq an event of a time has */
+    SECTION_KINDS = 15,
 };
 
 /* Encodings of sections that aren't integers. */
@@ -175,6 +178,10 @@ MUST_CHECK struct err part_read32(struct part *part, uint32_t section, size_t to
                                   size_t count, uint32_t *to);
 MUST_CHECK struct err part_read64(struct part *part, uint32_t section, size_t total, size_t first,
                                   size_t count, uint64_t *to);
+/* Log positions of a table's events; `times` are theirs. */
+MUST_CHECK struct err part_read_seqs(struct part *part, const struct part_table *table,
+                                     size_t first, size_t count, const uint32_t *times,
+                                     uint64_t *to);
 /* Ascending sections without the last end: starts[count] = total is added. */
 MUST_CHECK struct err part_read_starts(struct part *part, uint32_t section, uint32_t count,
                                        uint32_t total, uint32_t *to);
@@ -207,10 +214,20 @@ struct part_rows {
     const uint32_t *origin; /* users; NULL: each row was logged for its user */
 };
 
+/* A table whose seqs aren't written yet: they wait for the part's clock. */
+struct part_late {
+    uint32_t section;
+    uint32_t events;
+    const uint32_t *time;
+    const uint64_t *seq;
+};
+
 struct part_writer {
     struct part_head head;
     uint32_t section_cap;
     uint32_t table_cap;
+    struct part_late *late; /* one a table, where is_small */
+    uint32_t late_cap;
     const struct zone *zone; /* NULL: no day counts */
     bool is_small;           /* the smallest encodings rather than the quickest */
     struct buf image;        /* all of it, or (file) what isn't written yet */
@@ -229,7 +246,8 @@ struct part_writer {
 void part_writer_init(struct part_writer *writer, const struct part_head *identity,
                       const struct zone *zone, bool is_small, struct disk_file *file);
 void part_writer_done(struct part_writer *writer);
-/* Tables come in ascending order of their event type; columns follow their table. */
+/* Tables come in ascending order of their event type; columns follow their table. With is_small,
+ * times and seqs must stay where they are until part_writer_order. */
 void part_writer_table(struct part_writer *writer, const struct part_rows *rows);
 /* A column over the table's events. Codes may be of any texts in any order, twice or unused. */
 void part_writer_column(struct part_writer *writer, uint32_t property, enum value_type type,

@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "store/ints.h"
 #include "store/part.h"
+#include "store/seq_clock.h"
 #include "store/view.h"
 
 #include <stdlib.h>
@@ -77,6 +78,40 @@ struct err part_read64(struct part *part, uint32_t section, size_t total, size_t
         err = ints_read64(&ints, first, count, to);
     part_close_section(part, &view);
     return err;
+}
+
+/* Adds what the clock says to distances. */
+static struct err add_clock(struct part *part, size_t count, const uint32_t *times, uint64_t *to)
+{
+    uint32_t section = part_find_section(part, NULL, SECTION_CLOCK, 0, VALUE_NULL);
+    struct part_view view;
+    if (section == UINT32_MAX)
+        return bad("store: a part without its clock");
+    struct err err = part_open_section(part, section, &view);
+    if (err.code)
+        return err;
+    err = seq_clock_add(view.bytes, times, count, to);
+    part_close_section(part, &view);
+    return err;
+}
+
+struct err part_read_seqs(struct part *part, const struct part_table *table, size_t first,
+                          size_t count, const uint32_t *times, uint64_t *to)
+{
+    uint32_t section = part_find_section(part, table, SECTION_SEQS, 0, VALUE_NULL);
+    if (section == UINT32_MAX)
+        return bad("store: a section is missing");
+    struct part_view view;
+    struct ints ints;
+    struct err err = part_open_section(part, section, &view);
+    if (err.code)
+        return err;
+    err = ints_open(view.bytes, table->events, &ints);
+    if (!err.code)
+        err = ints_read64(&ints, first, count, to);
+    bool is_clocked = !err.code && ints.encoding == INTS_CLOCKED;
+    part_close_section(part, &view);
+    return is_clocked ? add_clock(part, count, times, to) : err;
 }
 
 static bool ascends(const uint32_t *values, size_t count)

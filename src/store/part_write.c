@@ -12,6 +12,7 @@
 #include "base/bits.h"
 #include "store/ints.h"
 #include "store/part.h"
+#include "store/seq_clock.h"
 #include "store/sort.h"
 
 #include <stdlib.h>
@@ -109,6 +110,8 @@ void part_writer_init(struct part_writer *writer, const struct part_head *identi
 void part_writer_done(struct part_writer *writer)
 {
     part_head_done(&writer->head);
+    free(writer->late);
+    writer->late = NULL;
     buf_done(&writer->image);
     arena_done(&writer->scratch);
     free(writer->day_starts);
@@ -243,6 +246,93 @@ static void note_seqs(struct part_writer *writer, const struct part_rows *rows)
     writer->head.last_seq = last;
 }
 
+/* Packed now, or, where the smallest is wanted, when the part's clock can be made: then only the
+ * section's entry is here. */
+static void put_seqs(struct part_writer *writer, const struct part_rows *rows)
+{
+    void *late = writer->late;
+    size_t from = writer->image.len;
+    if (!writer->is_small)
+        ints_put_packed64(&writer->image, rows->seq, rows->events);
+    end_section(writer, from, SECTION_SEQS, 0, VALUE_NULL);
+    if (!writer->is_small || writer->err.code)
+        return;
+    if (!grow(&late, writer->head.table_count, &writer->late_cap, sizeof *writer->late))
+        fail(writer, err_new(ERR_NOMEM, "store: write a part"));
+    writer->late = late;
+    if (writer->err.code)
+        return;
+    writer->late[writer->head.table_count] = (struct part_late){
+        .section = writer->head.section_count - 1,
+        .events = rows->events,
+        .time = rows->time,
+        .seq = rows->seq,
+    };
+}
+
+/* The smaller of: as they are; as distances to the clock. True: the clock is used. */
+static bool put_late(struct part_writer *writer, const struct part_late *late,
+                     const struct seq_clock *clock)
+{
+    size_t from = writer->image.len;
+    int64_t *distances = scratch(writer, late->events, 8);
+    if (!distances)
+        return false;
+    for (uint32_t i = 0; i < late->events; i++)
+        distances[i] = (int64_t)(late->seq[i] - seq_clock_guess(clock, late->time[i]));
+    ints_put_blocks64(&writer->image, (const int64_t *)late->seq, late->events);
+    size_t plain = writer->image.len - from;
+    ints_put_clocked(&writer->image, distances, late->events);
+    size_t clocked = writer->image.len - from - plain;
+    if (writer->image.is_failed)
+        return false;
+    bool is_clocked = clocked < plain;
+    if (is_clocked)
+        memmove(writer->image.ptr + from, writer->image.ptr + from + plain, clocked);
+    writer->image.len = from + (is_clocked ? clocked : plain);
+    return is_clocked;
+}
+
+static void make_clock(struct part_writer *writer, struct seq_clock *clock)
+{
+    const struct part_head *head = &writer->head;
+    uint32_t last_time = 0;
+    for (uint32_t t = 0; t < head->table_count; t++)
+        if (head->tables[t].last_time > last_time)
+            last_time = head->tables[t].last_time;
+    clock->shift = seq_clock_shift(last_time, head->events);
+    clock->count = (last_time >> clock->shift) + 2;
+    clock->marks = scratch(writer, clock->count, 8);
+    if (!clock->marks)
+        return;
+    seq_clock_clear(clock);
+    for (uint32_t t = 0; t < head->table_count; t++)
+        seq_clock_see(clock, writer->late[t].time, writer->late[t].seq, writer->late[t].events);
+    seq_clock_settle(clock, head->last_seq);
+}
+
+/* The seqs of all tables, and the clock that they are told by. */
+static void put_late_seqs(struct part_writer *writer)
+{
+    struct seq_clock clock = { 0 };
+    struct part_head *head = &writer->head;
+    bool is_used = false;
+    make_clock(writer, &clock);
+    for (uint32_t t = 0; t < head->table_count && !writer->err.code; t++) {
+        size_t from = writer->image.len;
+        is_used |= put_late(writer, &writer->late[t], &clock);
+        end_section(writer, from, SECTION_SEQS, 0, VALUE_NULL);
+        if (!writer->err.code)
+            head->sections[writer->late[t].section] = head->sections[--head->section_count];
+    }
+    if (is_used && !writer->err.code) {
+        size_t from = writer->image.len;
+        seq_clock_put(&clock, &writer->image);
+        end_section(writer, from, SECTION_CLOCK, 0, VALUE_NULL);
+    }
+    arena_reset(&writer->scratch);
+}
+
 void part_writer_table(struct part_writer *writer, const struct part_rows *rows)
 {
     if (!begin_table(writer, rows))
@@ -266,9 +356,7 @@ void part_writer_table(struct part_writer *writer, const struct part_rows *rows)
     put_ascending(writer, SECTION_RUN_ROWS, rows->row, rows->users);
     put_ascending(writer, SECTION_RUN_STARTS, rows->start, rows->users);
     put_packed32(writer, SECTION_TIMES, rows->time, rows->events);
-    size_t from = writer->image.len;
-    ints_put_packed64(&writer->image, rows->seq, rows->events);
-    end_section(writer, from, SECTION_SEQS, 0, VALUE_NULL);
+    put_seqs(writer, rows);
     if (rows->origin)
         put_packed32(writer, SECTION_ORIGINS, rows->origin, rows->events);
     if (writer->zone && !writer->err.code)
@@ -580,9 +668,9 @@ void part_writer_column(struct part_writer *writer, uint32_t property, enum valu
 static void move_shared_first(struct part_writer *writer, uint32_t first_shared)
 {
     struct part_head *head = &writer->head;
-    struct part_section shared[3];
+    struct part_section shared[4];
     uint32_t count = head->section_count - first_shared;
-    assert(count <= 3);
+    assert(count <= 4);
     memcpy(shared, head->sections + first_shared, count * sizeof *shared);
     memmove(head->sections + count, head->sections, first_shared * sizeof *shared);
     memcpy(head->sections, shared, count * sizeof *shared);
@@ -602,6 +690,8 @@ void part_writer_order(struct part_writer *writer, uint32_t users, const uint32_
     head->first_row = row[0];
     head->last_row = row[users - 1];
     uint32_t first_shared = head->section_count;
+    if (writer->is_small)
+        put_late_seqs(writer);
     put_ascending(writer, SECTION_DIR_ROWS, row, users);
     put_ascending(writer, SECTION_DIR_STARTS, start, users);
     put_packed32(writer, SECTION_ORDER, codes, head->events);

@@ -14,11 +14,11 @@ struct sizer {
 };
 
 static const char *const NAMES[SECTION_KINDS] = {
-    [SECTION_DIR_ROWS] = "users",    [SECTION_DIR_STARTS] = "starts", [SECTION_ORDER] = "order",
-    [SECTION_RUN_ROWS] = "users",    [SECTION_RUN_STARTS] = "starts", [SECTION_TIMES] = "times",
-    [SECTION_SEQS] = "seqs",         [SECTION_ORIGINS] = "origins",   [SECTION_DAYS] = "days",
-    [SECTION_PRESENCE] = "presence", [SECTION_VALUES] = "values",     [SECTION_TEXTS] = "texts",
-    [SECTION_LISTS] = "lists",
+    [SECTION_DIR_ROWS] = "users", [SECTION_DIR_STARTS] = "starts", [SECTION_ORDER] = "order",
+    [SECTION_RUN_ROWS] = "users", [SECTION_RUN_STARTS] = "starts", [SECTION_TIMES] = "times",
+    [SECTION_SEQS] = "seqs",      [SECTION_CLOCK] = "clock",       [SECTION_ORIGINS] = "origins",
+    [SECTION_DAYS] = "days",      [SECTION_PRESENCE] = "presence", [SECTION_VALUES] = "values",
+    [SECTION_TEXTS] = "texts",    [SECTION_LISTS] = "lists",
 };
 
 static void visit_sections(const struct sizer *s, const struct part_head *head, int64_t event,

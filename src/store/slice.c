@@ -97,10 +97,10 @@ static struct err read_times(struct slice_inner *inner, const struct table_sourc
 }
 
 static struct err read_seqs(struct slice_inner *inner, const struct table_source *source,
-                            uint64_t *to)
+                            const uint32_t *times, uint64_t *to)
 {
-    uint32_t events = source->table->events;
-    return part_read64(source->part, find(inner, source, SECTION_SEQS), events, 0, events, to);
+    (void)find(inner, source, SECTION_SEQS); /* counts its bytes */
+    return part_read_seqs(source->part, source->table, 0, source->table->events, times, to);
 }
 
 static struct err need_times(struct slice_inner *inner, struct table_source *source)
@@ -120,10 +120,13 @@ static struct err need_seqs(struct slice_inner *inner, struct table_source *sour
 {
     if (source->seqs)
         return ok();
+    struct err err = need_times(inner, source);
+    if (err.code)
+        return err;
     uint64_t *seqs = arena_alloc(inner->arena, (size_t)source->table->events * 8);
     if (!seqs)
         return no_room();
-    struct err err = read_seqs(inner, source, seqs);
+    err = read_seqs(inner, source, source->times, seqs);
     if (!err.code)
         source->seqs = seqs;
     return err;
@@ -435,12 +438,14 @@ struct err slice_seqs(struct store_slice *slice)
     struct slice_inner *inner = slice->inner;
     if (slice->seq)
         return ok();
+    struct err err = inner->is_direct ? slice_times(slice) : ok();
+    if (err.code)
+        return err;
     uint64_t *seqs = arena_alloc(inner->arena, (size_t)slice->events * 8);
     if (!seqs)
         return no_room();
-    struct err err = ok();
     if (inner->is_direct)
-        err = read_seqs(inner, &inner->sources[0], seqs);
+        err = read_seqs(inner, &inner->sources[0], slice->time, seqs);
     for (uint32_t i = 0; i < inner->source_count && !inner->is_direct && !err.code; i++)
         err = need_seqs(inner, &inner->sources[i]);
     if (err.code)

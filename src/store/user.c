@@ -200,8 +200,7 @@ static struct err read_run(struct user_month *m, struct user_run *run)
         part_read32(part, part_find_section(part, run->table, SECTION_TIMES, 0, VALUE_NULL), events,
                     run->from, run->count, run->times);
     if (!err.code)
-        err = part_read64(part, part_find_section(part, run->table, SECTION_SEQS, 0, VALUE_NULL),
-                          events, run->from, run->count, run->seqs);
+        err = part_read_seqs(part, run->table, run->from, run->count, run->times, run->seqs);
     uint32_t origins = part_find_section(part, run->table, SECTION_ORIGINS, 0, VALUE_NULL);
     if (err.code || origins == UINT32_MAX)
         return err;

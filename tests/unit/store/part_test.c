@@ -1,0 +1,227 @@
+/*
+ * part_test.c - what a part's writer was given, its readers give back.
+ */
+#include "base/rng.h"
+#include "store/ints.h"
+#include "store/part.h"
+#include "store/seq_clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { TABLES = 3, EVENTS = 3000, MONTH = 660, MONTH_MS = INT32_MAX };
+
+struct world {
+    struct part_home home;
+    struct part *part;
+    uint32_t rows[EVENTS];
+    uint32_t starts[EVENTS + 1];
+    uint32_t codes[EVENTS * TABLES];
+    uint32_t times[TABLES][EVENTS];
+    uint64_t seqs[TABLES][EVENTS];
+};
+
+static struct world world;
+
+static void must(struct err err)
+{
+    assert_int_equal(err.code, ERR_NONE);
+}
+
+/* A part of TABLES event types; every user has one event of each, at times[t][user]. */
+static void write_part(struct world *w, uint32_t users)
+{
+    struct part_writer writer;
+    struct part_head identity = { .number = 7, .shards = 1, .month = MONTH };
+    uint8_t *image = NULL;
+    uint64_t size = 0;
+    part_writer_init(&writer, &identity, NULL, true, NULL);
+    for (uint32_t i = 0; i <= users; i++)
+        w->starts[i] = i;
+    for (uint32_t i = 0; i < users; i++)
+        w->rows[i] = i * 2;
+    for (uint32_t t = 0; t < TABLES; t++) {
+        struct part_rows rows = {
+            .event = t * 5,
+            .users = users,
+            .events = users,
+            .row = w->rows,
+            .start = w->starts,
+            .time = w->times[t],
+            .seq = w->seqs[t],
+        };
+        part_writer_table(&writer, &rows);
+    }
+    for (uint32_t i = 0; i < users; i++)
+        w->starts[i] = i * TABLES;
+    w->starts[users] = users * TABLES;
+    for (uint32_t i = 0; i < users * TABLES; i++)
+        w->codes[i] = i % TABLES;
+    part_writer_order(&writer, users, w->rows, w->starts, w->codes);
+    must(part_writer_finish(&writer, &image, &size));
+    part_writer_done(&writer);
+    w->home = (struct part_home){ .dir = "part", .is_closing = true };
+    must(part_of_image(&w->home, image, size, &w->part));
+}
+
+static void expect_seqs(struct world *w, uint32_t users)
+{
+    static uint64_t read[EVENTS];
+    for (uint32_t t = 0; t < TABLES; t++) {
+        const struct part_table *table = part_find_table(w->part, t * 5);
+        assert_non_null(table);
+        must(part_read_seqs(w->part, table, 0, users, w->times[t], read));
+        assert_memory_equal(read, w->seqs[t], users * sizeof *read);
+        for (uint32_t first = 0; first < users; first += 1 + users / 7) {
+            uint32_t count = users - first < 5 ? users - first : 5;
+            must(part_read_seqs(w->part, table, first, count, w->times[t] + first, read));
+            assert_memory_equal(read, w->seqs[t] + first, count * sizeof *read);
+        }
+    }
+}
+
+static bool has_clock(const struct part *part)
+{
+    return part_find_section(part, NULL, SECTION_CLOCK, 0, VALUE_NULL) != UINT32_MAX;
+}
+
+static void forget(struct world *w)
+{
+    part_unref(w->part);
+    w->part = NULL;
+}
+
+static uint64_t seq_near(uint32_t time, struct rng *rng)
+{
+    return 1000000 + time / 1000 + rng_below(rng, 40);
+}
+
+static void positions_that_follow_the_times_cost_a_byte_and_come_back(void **state)
+{
+    struct rng rng;
+    (void)state;
+    rng_init(&rng, 1);
+    for (uint32_t t = 0; t < TABLES; t++)
+        for (uint32_t i = 0; i < EVENTS; i++) {
+            world.times[t][i] = (uint32_t)rng_below(&rng, MONTH_MS);
+            world.seqs[t][i] = seq_near(world.times[t][i], &rng);
+        }
+    write_part(&world, EVENTS);
+    assert_true(has_clock(world.part));
+    const struct part_table *table = part_find_table(world.part, 5);
+    uint32_t section = part_find_section(world.part, table, SECTION_SEQS, 0, VALUE_NULL);
+    assert_true(world.part->head.sections[section].size < EVENTS * 3 / 2);
+    expect_seqs(&world, EVENTS);
+    forget(&world);
+}
+
+static void late_events_and_equal_times_keep_their_positions(void **state)
+{
+    struct rng rng;
+    (void)state;
+    rng_init(&rng, 2);
+    for (uint32_t t = 0; t < TABLES; t++)
+        for (uint32_t i = 0; i < EVENTS; i++) {
+            world.times[t][i] = (uint32_t)rng_below(&rng, MONTH_MS) / 100000 * 100000;
+            world.seqs[t][i] = rng_below(&rng, 20) ? seq_near(world.times[t][i], &rng)
+                                                   : UINT64_C(1) << rng_below(&rng, 64);
+        }
+    write_part(&world, EVENTS);
+    expect_seqs(&world, EVENTS);
+    forget(&world);
+}
+
+static void positions_that_know_nothing_of_time_come_back(void **state)
+{
+    struct rng rng;
+    (void)state;
+    rng_init(&rng, 3);
+    for (uint32_t t = 0; t < TABLES; t++)
+        for (uint32_t i = 0; i < EVENTS; i++) {
+            world.times[t][i] = (uint32_t)rng_below(&rng, MONTH_MS);
+            world.seqs[t][i] = t == 1 ? rng_next(&rng) : i;
+        }
+    write_part(&world, EVENTS);
+    expect_seqs(&world, EVENTS);
+    forget(&world);
+}
+
+static void parts_of_a_few_events_come_back(void **state)
+{
+    struct rng rng;
+    (void)state;
+    rng_init(&rng, 4);
+    for (uint32_t users = 1; users < 70; users++) {
+        for (uint32_t t = 0; t < TABLES; t++)
+            for (uint32_t i = 0; i < users; i++) {
+                world.times[t][i] = users % 3 ? (uint32_t)rng_below(&rng, 5000) : 0;
+                world.seqs[t][i] = users % 2 ? i : UINT64_MAX - rng_below(&rng, 9);
+            }
+        write_part(&world, users);
+        expect_seqs(&world, users);
+        forget(&world);
+    }
+}
+
+static void a_clock_is_the_same_on_every_machine(void **state)
+{
+    uint64_t marks[] = { 100, 356, 340, UINT64_C(1) << 40 };
+    struct seq_clock clock = { .shift = 4, .count = 4, .marks = marks };
+    (void)state;
+    assert_int_equal(seq_clock_guess(&clock, 0), 100);
+    assert_int_equal(seq_clock_guess(&clock, 8), 228);
+    assert_int_equal(seq_clock_guess(&clock, 15), 340);
+    assert_int_equal(seq_clock_guess(&clock, 24), 356); /* backwards: it stands */
+    assert_int_equal(seq_clock_guess(&clock, 40), 340); /* a leap: it stands */
+}
+
+static void a_damaged_clock_is_found_or_read_within_bounds(void **state)
+{
+    struct buf section;
+    uint64_t marks[300];
+    uint32_t times[100];
+    uint64_t seqs[100] = { 0 };
+    struct rng rng;
+    struct seq_clock clock = { .shift = 10, .count = 300, .marks = marks };
+    (void)state;
+    rng_init(&rng, 5);
+    for (uint32_t i = 0; i < 300; i++)
+        marks[i] = i * 100 + rng_below(&rng, 100);
+    for (uint32_t i = 0; i < 100; i++)
+        times[i] = (uint32_t)rng_below(&rng, 299 << 10);
+    buf_init(&section, 1 << 20);
+    seq_clock_put(&clock, &section);
+    must(seq_clock_add(buf_bytes(&section), times, 100, seqs));
+    for (size_t cut = 0; cut < section.len; cut++)
+        assert_int_equal(seq_clock_add(bytes_of(section.ptr, cut), times, 100, seqs).code,
+                         ERR_CORRUPT);
+    for (size_t i = 0; i < section.len; i++) {
+        uint8_t was = section.ptr[i];
+        section.ptr[i] = (uint8_t)(was ^ 1u << rng_below(&rng, 8));
+        struct err err = seq_clock_add(buf_bytes(&section), times, 100, seqs);
+        assert_true(err.code == ERR_NONE || err.code == ERR_CORRUPT);
+        err = seq_clock_add(buf_bytes(&section), times, 3, seqs);
+        assert_true(err.code == ERR_NONE || err.code == ERR_CORRUPT);
+        section.ptr[i] = was;
+    }
+    times[50] = 299 << 10;
+    assert_int_equal(seq_clock_add(buf_bytes(&section), times, 100, seqs).code, ERR_CORRUPT);
+    assert_int_equal(seq_clock_add(buf_bytes(&section), times + 50, 1, seqs).code, ERR_CORRUPT);
+    buf_done(&section);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(positions_that_follow_the_times_cost_a_byte_and_come_back),
+        cmocka_unit_test(late_events_and_equal_times_keep_their_positions),
+        cmocka_unit_test(positions_that_know_nothing_of_time_come_back),
+        cmocka_unit_test(parts_of_a_few_events_come_back),
+        cmocka_unit_test(a_clock_is_the_same_on_every_machine),
+        cmocka_unit_test(a_damaged_clock_is_found_or_read_within_bounds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
