@@ -132,7 +132,7 @@ export class ClickHouse {
   }
 
   async rows(sql) {
-    const text = this.tell(`${sql} settings max_threads=1, max_memory_usage=${this.options.memoryBytes}, output_format_json_quote_64bit_integers=0`);
+    const text = this.tell(`${sql} settings max_threads=1, max_memory_usage=${this.options.memoryBytes}, max_bytes_before_external_group_by=${this.options.memoryBytes / 2}, output_format_json_quote_64bit_integers=0`);
     return text ? text.split("\n").map((line) => JSON.parse(line)) : [];
   }
 

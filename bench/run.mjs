@@ -129,7 +129,7 @@ async function askQuestions() {
   sayTable(["question", "Kolam CPU, 1 thread", "Kolam wall, best", "asked", "DuckDB CPU", "ratio of CPU", "Kolam's first rows", "DuckDB's"],
     Object.keys(single).filter((name) => name in DUCK).map((name) => [name, `${ms(single[name].cpu_ms)} ms`, `${ms(best(name))} ms`,
       FLOORS[name] ?? "", `${ms(duck[name].cpu)} ms`, `${ratio(name).toFixed(0)} ×`,
-      single[name].answer.slice(0, 60), duck[name].answer.slice(0, 60)]));
+      single[name].first.slice(0, 60), duck[name].answer.slice(0, 60)]));
 }
 
 // --- HTTP ---------------------------------------------------------------------------------------------

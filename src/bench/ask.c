@@ -21,7 +21,9 @@
 
 enum { STATUS_OK = 0, STATUS_REFUSED = 3, STATUS_ENVIRONMENT = 4 };
 
-#define ROWS_SHOWN 3
+enum { ROWS_SHOWN = 3 };
+
+#define ANSWER_MAX ((size_t)16 << 20)
 
 /* The questions of docs/benchmarks.md, over the generated data. */
 static const struct question {
@@ -63,9 +65,23 @@ struct cost {
     uint64_t rows;
 };
 
-/* The whole answer as CSV goes into `csv`, when there is one. */
+struct answer {
+    struct buf json; /* all of it */
+    struct buf csv;  /* its first rows */
+};
+
+static void put_answer(struct answer *answer, struct table *table)
+{
+    buf_reset(&answer->json);
+    buf_reset(&answer->csv);
+    table_put_json(table, &answer->json);
+    table->row_count = table->row_count > ROWS_SHOWN ? ROWS_SHOWN : table->row_count;
+    table_put_csv(table, &answer->csv);
+}
+
+/* The answer is written down too, when there is room for it. */
 static struct err ask_once(const struct asked *asked, const char *cql, struct cost *cost,
-                           struct buf *csv)
+                           struct answer *answer)
 {
     struct query *query = NULL;
     struct query_problem problem = { 0 };
@@ -92,10 +108,8 @@ static struct err ask_once(const struct asked *asked, const char *cql, struct co
         *cost = (struct cost){ .wall_ms = (double)wall_ns / 1e6,
                                .cpu_ms = (double)cpu_ns / 1e6,
                                .rows = table.row_count };
-        if (csv) {
-            buf_reset(csv);
-            table_put_csv(&table, csv);
-        }
+        if (answer)
+            put_answer(answer, &table);
         table_done(&table);
     }
     arena_done(&arena);
@@ -119,13 +133,14 @@ static double quantile(double *values, uint32_t count, double of)
 
 /* Once unmeasured, so that everything is warm; then `repeat` times. */
 static struct err ask(const struct asked *asked, const char *cql, uint32_t repeat,
-                      struct cost *median, struct buf *csv)
+                      struct cost *median, struct answer *answer)
 {
     double *wall = calloc(repeat, sizeof *wall);
     double *cpu = calloc(repeat, sizeof *cpu);
-    struct err err = wall && cpu ? ask_once(asked, cql, median, csv) : err_new(ERR_NOMEM, "bench");
+    struct err err =
+        wall && cpu ? ask_once(asked, cql, median, answer) : err_new(ERR_NOMEM, "bench");
     for (uint32_t i = 0; i < repeat && !err.code; i++) {
-        err = ask_once(asked, cql, median, csv);
+        err = ask_once(asked, cql, median, answer);
         wall[i] = median->wall_ms;
         cpu[i] = median->cpu_ms;
     }
@@ -140,35 +155,36 @@ static struct err ask(const struct asked *asked, const char *cql, uint32_t repea
 
 /* --- what is told ------------------------------------------------------------------------------ */
 
-/* The first `rows` rows of a CSV on one line, without its header. */
-static void put_answer(const struct buf *csv, uint64_t rows, char separator)
+/* The rows of a CSV on one line, without its header and its quotes. */
+static void print_rows(const struct buf *csv)
 {
     struct bytes rest = buf_bytes(csv);
-    uint64_t row = 0; /* 0 is the header */
-    for (size_t i = 0; i < rest.len && row <= rows; i++) {
-        if (rest.ptr[i] == '\r')
-            continue;
-        if (rest.ptr[i] == '\n') {
-            if (row > 0 && row < rows && i + 1 < rest.len)
-                putchar(separator);
-            row++;
-        } else if (row > 0 && rest.ptr[i] != '"') {
-            putchar(rest.ptr[i]);
+    bool is_header = true;
+    for (size_t i = 0; i < rest.len; i++) {
+        uint8_t byte = rest.ptr[i];
+        if (byte == '\n') {
+            if (!is_header && i + 1 < rest.len)
+                putchar(';');
+            is_header = false;
+        } else if (!is_header && byte != '"' && byte != '\r') {
+            putchar(byte);
         }
     }
 }
 
 static void report(const struct bench_ask *how, const char *question, const struct cost *cost,
-                   const struct buf *csv)
+                   const struct answer *answer)
 {
     if (how->is_json)
-        printf("{\"question\":\"%s\",\"wall_ms\":%.3f,\"cpu_ms\":%.3f,\"rows\":%llu,\"answer\":\"",
+        printf("{\"question\":\"%s\",\"wall_ms\":%.3f,\"cpu_ms\":%.3f,\"rows\":%llu,\"first\":\"",
                question, cost->wall_ms, cost->cpu_ms, (unsigned long long)cost->rows);
     else
         printf("%-32s %10.2f ms wall %10.2f ms cpu %8llu rows   ", question, cost->wall_ms,
                cost->cpu_ms, (unsigned long long)cost->rows);
-    put_answer(csv, how->is_json ? UINT64_MAX : ROWS_SHOWN, ';');
-    puts(how->is_json ? "\"}" : "");
+    print_rows(&answer->csv);
+    if (how->is_json)
+        printf("\",\"table\":%.*s}", BYTES_FMT(buf_bytes(&answer->json)));
+    putchar('\n');
     fflush(stdout);
 }
 
@@ -255,12 +271,16 @@ static struct err ask_all(const struct bench_ask *how, const struct asked *asked
     struct err err = ok();
     for (size_t i = 0; i < sizeof QUESTIONS / sizeof *QUESTIONS && !err.code; i++) {
         struct cost median = { .rows = 0 };
-        struct buf csv;
-        buf_init(&csv, (size_t)16 << 20);
-        err = ask(asked, QUESTIONS[i].cql, how->repeat, &median, &csv);
+        struct answer answer;
+        buf_init(&answer.json, ANSWER_MAX);
+        buf_init(&answer.csv, ANSWER_MAX);
+        err = ask(asked, QUESTIONS[i].cql, how->repeat, &median, &answer);
         if (!err.code)
-            report(how, QUESTIONS[i].name, &median, &csv);
-        buf_done(&csv);
+            err = buf_err(&answer.json);
+        if (!err.code)
+            report(how, QUESTIONS[i].name, &median, &answer);
+        buf_done(&answer.json);
+        buf_done(&answer.csv);
     }
     if (!err.code && how->timelines)
         err = report_timelines(how, asked);
