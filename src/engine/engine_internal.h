@@ -106,7 +106,9 @@ struct project {
 
     /* The queue of durable batches, and what others wait for. */
     struct mutex mutex;
-    struct cond changed;
+    struct cond work; /* for the apply thread: a batch, a checkpoint that's asked for, the end */
+    struct cond progress; /* batches were applied */
+    struct cond changed;  /* anything else: checkpoints, compaction, the end */
     struct submission *first;
     struct submission *last;
     uint64_t queue_bytes; /* submitted and not applied */

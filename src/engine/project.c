@@ -26,6 +26,7 @@
 #define QUEUE_DEFAULT      (UINT64_C(64) << 20)
 #define CHECKPOINT_DEFAULT (UINT64_C(512) << 20)
 #define RETRY_MS           1000
+#define GROUP_BYTES        (UINT64_C(64) << 10) /* small batches are finished together */
 #define DEDUP_DAYS         7
 
 struct submission {
@@ -83,11 +84,19 @@ void gate_leave(struct gate *gate)
 
 /* --- submitting ---------------------------------------------------------------------------- */
 
+/* With project->mutex held. */
+static void tell_all(struct project *project)
+{
+    cond_broadcast(&project->changed);
+    cond_broadcast(&project->progress);
+    cond_signal(&project->work);
+}
+
 void project_broken(struct project *project, struct err err)
 {
     mutex_lock(&project->mutex);
     project->is_broken = true;
-    cond_broadcast(&project->changed);
+    tell_all(project);
     mutex_unlock(&project->mutex);
     const struct engine_config *config = &project->engine->config;
     if (config->on_broken)
@@ -111,7 +120,6 @@ static void finish(struct project *project, const struct submission *submission)
 {
     project->queue_bytes -= submission->entry.batch.len;
     project->finished += submission->entry.count;
-    cond_broadcast(&project->changed);
 }
 
 /* On the log's thread. */
@@ -126,13 +134,15 @@ static void on_durable(struct log_entry *entry, struct err err)
     mutex_lock(&project->mutex);
     if (err.code) {
         finish(project, submission);
+        cond_broadcast(&project->progress);
     } else {
         if (project->last)
             project->last->next = submission;
         else
             project->first = submission;
         project->last = submission;
-        cond_broadcast(&project->changed);
+        if (project->first == submission)
+            cond_signal(&project->work);
     }
     mutex_unlock(&project->mutex);
     /* From here on the submission may be gone: the apply thread frees it. */
@@ -213,7 +223,7 @@ static void wait_for_room(struct project *project)
 {
     mutex_lock(&project->mutex);
     if (project->queue_bytes > 0 && !project->is_broken)
-        cond_wait(&project->changed, &project->mutex);
+        cond_wait(&project->progress, &project->mutex);
     mutex_unlock(&project->mutex);
 }
 
@@ -246,7 +256,7 @@ void project_wait_applied(struct project *project, uint64_t position)
 {
     mutex_lock(&project->mutex);
     while (project->applied < position && !project->is_broken)
-        cond_wait(&project->changed, &project->mutex);
+        cond_wait(&project->progress, &project->mutex);
     mutex_unlock(&project->mutex);
 }
 
@@ -255,7 +265,7 @@ void project_drain(struct project *project)
     mutex_lock(&project->mutex);
     uint64_t target = project->submitted;
     while (project->finished < target && !project->is_broken)
-        cond_wait(&project->changed, &project->mutex);
+        cond_wait(&project->progress, &project->mutex);
     mutex_unlock(&project->mutex);
 }
 
@@ -316,21 +326,74 @@ static struct err apply_one(struct project *project, const struct submission *su
     return err;
 }
 
-static struct submission *next_submission(struct project *project, bool *is_stopping_out)
+/* All that waits; NULL: nothing, but a checkpoint may be asked for. */
+static struct submission *take_submissions(struct project *project, bool *is_stopping_out)
 {
     mutex_lock(&project->mutex);
     while (!project->first && !project->is_stopping &&
            !(project->wants_checkpoint && !project->has_job))
-        cond_wait(&project->changed, &project->mutex);
-    struct submission *submission = project->first;
-    if (submission) {
-        project->first = submission->next;
-        if (!project->first)
-            project->last = NULL;
-    }
+        cond_wait(&project->work, &project->mutex);
+    struct submission *first = project->first;
+    project->first = NULL;
+    project->last = NULL;
     *is_stopping_out = project->is_stopping;
     mutex_unlock(&project->mutex);
-    return submission;
+    return first;
+}
+
+/* Applies batches from the front of *list, which is moved on: as many as GROUP_BYTES, one at least.
+ * Each of them under the gate by itself, so that readers come in between. */
+static struct err apply_group(struct project *project, struct submission **list)
+{
+    struct submission *first = *list;
+    struct submission *end = first;
+    struct err err = ok();
+    uint64_t bytes = 0;
+    uint64_t applied = 0;
+    while (end && bytes < GROUP_BYTES && !err.code) {
+        err = apply_one(project, end);
+        if (!err.code)
+            applied = end->entry.position + end->entry.count;
+        bytes += end->entry.batch.len;
+        end = end->next;
+    }
+    mutex_lock(&project->mutex);
+    if (applied)
+        project->applied = applied;
+    project->bytes_since_checkpoint += bytes;
+    for (const struct submission *one = first; one != end; one = one->next)
+        finish(project, one);
+    cond_broadcast(&project->progress);
+    mutex_unlock(&project->mutex);
+    while (first != end) {
+        struct submission *done = first;
+        first = first->next;
+        free(done);
+    }
+    *list = end;
+    return err;
+}
+
+/* Applies what is in the list, and begins the checkpoints that come due. */
+static struct err apply_list(struct project *project, struct submission **list)
+{
+    struct err err = ok();
+    do {
+        if (*list)
+            err = apply_group(project, list);
+        if (!err.code)
+            err = offer_checkpoint(project);
+    } while (*list && !err.code);
+    return err;
+}
+
+static void free_submissions(struct submission *list)
+{
+    while (list) {
+        struct submission *left = list;
+        list = list->next;
+        free(left);
+    }
 }
 
 static void *apply_run(void *ctx)
@@ -338,25 +401,12 @@ static void *apply_run(void *ctx)
     struct project *project = ctx;
     for (;;) {
         bool is_stopping = false;
-        struct submission *submission = next_submission(project, &is_stopping);
-        if (!submission && is_stopping)
+        struct submission *list = take_submissions(project, &is_stopping);
+        if (!list && is_stopping)
             return NULL;
-        if (submission) {
-            struct err err = apply_one(project, submission);
-            mutex_lock(&project->mutex);
-            if (!err.code)
-                project->applied = submission->entry.position + submission->entry.count;
-            project->bytes_since_checkpoint += submission->entry.batch.len;
-            finish(project, submission);
-            mutex_unlock(&project->mutex);
-            free(submission);
-            if (err.code) {
-                project_broken(project, err);
-                return NULL;
-            }
-        }
-        struct err err = offer_checkpoint(project);
+        struct err err = apply_list(project, &list);
         if (err.code) {
+            free_submissions(list); /* the log has them */
             project_broken(project, err);
             return NULL;
         }
@@ -379,7 +429,7 @@ static void run_job(struct project *project)
         project->checkpoint_position = project->job_position;
         project->is_memory_full = false;
     }
-    cond_broadcast(&project->changed);
+    tell_all(project);
     if (!err.code)
         return;
     mutex_unlock(&project->mutex);
@@ -434,7 +484,7 @@ struct err project_settle(struct project *project)
     uint64_t target = project->applied;
     project->checkpoint_err = ok();
     project->wants_checkpoint = project->checkpoint_position < target;
-    cond_broadcast(&project->changed);
+    tell_all(project);
     while (!project->is_broken && !project->checkpoint_err.code &&
            (project->checkpoint_position < target || !project->is_compacted))
         cond_wait(&project->changed, &project->mutex);
@@ -529,15 +579,13 @@ static void destroy(struct project *project)
 {
     log_close(project->log);
     /* What became durable after the apply thread had gone; the log has it. */
-    while (project->first) {
-        struct submission *left = project->first;
-        project->first = left->next;
-        free(left);
-    }
+    free_submissions(project->first);
     state_done(&project->state);
     live_free(project->live);
     buf_done(&project->job_state);
     gate_done(&project->gate);
+    cond_done(&project->work);
+    cond_done(&project->progress);
     cond_done(&project->changed);
     mutex_done(&project->mutex);
     free(project);
@@ -585,6 +633,8 @@ struct err project_open(struct engine *engine, const char *id, const struct zone
     (void)snprintf(project->id, sizeof project->id, "%s", id);
     (void)snprintf(project->dir, sizeof project->dir, "projects/%s", id);
     mutex_init(&project->mutex);
+    cond_init(&project->work);
+    cond_init(&project->progress);
     cond_init(&project->changed);
     gate_init(&project->gate);
 
@@ -606,7 +656,7 @@ struct err project_open(struct engine *engine, const char *id, const struct zone
     if (err.code) {
         mutex_lock(&project->mutex);
         project->is_stopping = true;
-        cond_broadcast(&project->changed);
+        tell_all(project);
         mutex_unlock(&project->mutex);
         thread_join(&project->apply_thread);
         goto fail;
@@ -632,7 +682,7 @@ static void checkpoint_at_close(struct project *project)
     mutex_lock(&project->mutex);
     project->checkpoint_err = ok();
     project->wants_checkpoint = project->checkpoint_position < project->applied;
-    cond_broadcast(&project->changed);
+    tell_all(project);
     while (!project->is_broken && !project->checkpoint_err.code &&
            (project->wants_checkpoint || project->has_job))
         cond_wait(&project->changed, &project->mutex);
@@ -646,7 +696,7 @@ void project_close(struct project *project, bool is_abandoned)
     mutex_lock(&project->mutex);
     project->is_stopping = true;
     project->is_abandoned = is_abandoned;
-    cond_broadcast(&project->changed);
+    tell_all(project);
     mutex_unlock(&project->mutex);
     thread_join(&project->apply_thread);
     thread_join(&project->background_thread);

@@ -49,6 +49,10 @@ struct exchange {
     int status;
     const char *type;
     struct MHD_Response *response;
+    /* The reply's body until there's a response of it, which is made on the loop: that keeps the work
+     * off the thread that replies (the log's, for uploads), and its memory on one thread. */
+    const uint8_t *reply_body;
+    bool owns_reply_body;
     size_t reply_bytes;
     struct reply_header headers[HEADERS_MAX];
     size_t header_count;
@@ -90,7 +94,11 @@ static inline struct exchange *exchange_of(struct http_request *request)
 void *minder_run(void *server);
 void watch_forget(struct exchange *exchange);
 
-/* Makes the reply's MHD_Response from what http_reply* left; false: no memory. */
+/* Makes the response of what http_reply* left, when it isn't there. On the loop. */
+void reply_make(struct exchange *exchange);
+/* Frees a body that no response took. */
+void reply_drop(struct exchange *exchange);
+/* Takes the response and adds the headers; false: no memory. */
 bool reply_seal(struct exchange *exchange, struct MHD_Response *response);
 /* Wakes the connection of a deferred exchange. */
 void reply_wake(struct exchange *exchange);

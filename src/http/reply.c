@@ -45,54 +45,68 @@ void reply_wake(struct exchange *x)
     atomic_fetch_sub(&server->deferred, 1);
 }
 
+void reply_drop(struct exchange *x)
+{
+    if (!x->owns_reply_body)
+        return;
+    union {
+        const uint8_t *from;
+        void *to;
+    } same = { .from = x->reply_body };
+    free(same.to);
+    x->owns_reply_body = false;
+}
+
+void reply_make(struct exchange *x)
+{
+    if (x->response || x->stream)
+        return;
+    union {
+        const uint8_t *from;
+        void *to;
+    } same = { .from = x->reply_body }; /* MHD only reads what is persistent */
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        x->reply_bytes, same.to,
+        x->owns_reply_body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    if (response)
+        x->owns_reply_body = false;
+    (void)reply_seal(x, response);
+}
+
+static void set_reply(struct exchange *x, int status, const char *type, struct bytes body,
+                      bool is_owned)
+{
+    assert(!x->has_reply);
+    x->has_reply = true;
+    x->status = status;
+    x->type = type;
+    x->reply_body = body.ptr;
+    x->owns_reply_body = is_owned && body.ptr;
+    x->reply_bytes = body.len;
+    reply_wake(x);
+}
+
 void http_reply(struct http_request *request, int status, const char *type, struct buf *body)
 {
     struct exchange *x = exchange_of(request);
-    assert(!x->has_reply);
-    size_t len = body ? body->len : 0;
-    x->status = status;
-    x->type = type;
-    x->reply_bytes = len;
-    struct MHD_Response *response;
     if (body && buf_err(body).code) {
         /* The answer outgrew its limit or memory: what is left of it can't be told apart from a
          * whole one, so nothing of it is sent. */
         static const char text[] = "{\"status\":\"fail\",\"error\":\"the answer is too large\","
                                    "\"code\":500,\"type\":\"answer_too_large\"}";
         buf_done(body);
-        x->status = 500;
-        x->type = "application/json";
-        x->reply_bytes = sizeof text - 1;
-        union {
-            const char *from;
-            void *to;
-        } same = { .from = text };
-        response =
-            MHD_create_response_from_buffer(sizeof text - 1, same.to, MHD_RESPMEM_PERSISTENT);
-    } else {
-        uint8_t *bytes = body ? buf_take(body, &len) : NULL;
-        response = MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
-        if (!response)
-            free(bytes);
+        set_reply(x, 500, "application/json", bytes_from(text), false);
+        return;
     }
-    (void)reply_seal(x, response); /* without memory the connection ends: queue_reply */
-    reply_wake(x);
+    size_t len = 0;
+    uint8_t *bytes = body ? buf_take(body, &len) : NULL;
+    set_reply(x, status, type, bytes_of(bytes, len), true);
 }
 
 void http_reply_static(struct http_request *request, int status, const char *type,
                        struct bytes body)
 {
-    struct exchange *x = exchange_of(request);
-    assert(!x->has_reply);
-    x->status = status;
-    x->type = type;
-    x->reply_bytes = body.len;
-    union {
-        const uint8_t *from;
-        void *to;
-    } same = { .from = body.ptr }; /* MHD only reads what is persistent */
-    (void)reply_seal(x, MHD_create_response_from_buffer(body.len, same.to, MHD_RESPMEM_PERSISTENT));
-    reply_wake(x);
+    set_reply(exchange_of(request), status, type, body, false);
 }
 
 void http_defer(struct http_request *request)

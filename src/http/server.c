@@ -96,6 +96,7 @@ static void refuse(struct exchange *x, int status, const char *what)
 
 static enum MHD_Result queue_reply(struct exchange *x)
 {
+    reply_make(x); /* without memory the connection ends */
     if (!x->response)
         return MHD_NO;
     x->is_queued = true;
@@ -293,6 +294,7 @@ static void on_completed(void *cls, struct MHD_Connection *native, void **state,
     atomic_store_explicit(&x->conn->phase, CONN_IDLE, memory_order_relaxed);
     if (x->response)
         MHD_destroy_response(x->response);
+    reply_drop(x);
     let_go(x);
     arena_done(&x->arena);
     free(x);

@@ -48,7 +48,7 @@ struct log_files {
     /* Under mutex. */
     struct log_entry *first;
     struct log_entry *last;
-    uint64_t queued_bytes; /* of entries that aren't called back */
+    uint64_t queued_bytes; /* of entries whose outcome isn't known */
     bool is_stopping;
     bool is_broken;
     struct log_list list;
@@ -187,13 +187,15 @@ static void publish(struct log_files *log, struct log_entry *first)
 
 static void call_back(struct log_files *log, struct log_entry *first, struct err err)
 {
+    uint64_t bytes = 0;
+    for (const struct log_entry *entry = first; entry; entry = entry->next)
+        bytes += entry->batch.len;
+    mutex_lock(&log->mutex);
+    log->queued_bytes -= bytes;
+    mutex_unlock(&log->mutex);
     while (first) {
         struct log_entry *entry = first;
-        uint64_t bytes = entry->batch.len;
         first = entry->next;
-        mutex_lock(&log->mutex);
-        log->queued_bytes -= bytes;
-        mutex_unlock(&log->mutex);
         entry->done(entry, err); /* the entry may be gone now */
     }
 }
