@@ -2,8 +2,9 @@
  * did.c - DID: an aggregate of each user's events of a step, compared with a number.
  *
  * Most conditions need no order among a user's events: one or two numbers per user row, in flat
- * arrays, while the slices pass by. `COUNT` over whole months is a difference of run starts: no
- * event is touched. What does need the order of a user's events across event types (the first, the
+ * arrays, while the slices pass by. `COUNT` without a filter is a difference of run starts: no
+ * event is touched; where the span cuts a month, a user's first and last time mostly tell that all of
+ * the run is inside. What does need the order of a user's events across event types (the first, the
  * last, the nth; days of several types) or their distinct values gathers *hits* first and sorts
  * them.
  */
@@ -377,6 +378,53 @@ static void sum_hits(struct did_run *run)
     }
 }
 
+/* --- counts of runs --------------------------------------------------------------------------------- */
+
+static bool counts_runs(const struct did_plan *plan, uint32_t event)
+{
+    return plan->tree->occurrence == OCCURRENCE_EACH && plan->tree->aggregate == AGGREGATE_COUNT &&
+           filter_must_match(plan->step.filter, event);
+}
+
+/* How many of the run's times, which ascend, are `from` + 0 … span. */
+static uint32_t count_times(const uint32_t *times, uint32_t count, uint32_t from, uint32_t span)
+{
+    uint32_t first = 0;
+    while (first < count && times[first] < from)
+        first++;
+    while (count > first && times[count - 1] - from > span)
+        count--;
+    return count - first;
+}
+
+static struct err add_runs(struct did_run *run, struct exec_slice *slice, struct exec_range range)
+{
+    const struct store_slice *own = &slice->slice;
+    uint32_t *counts = run->sums.counts;
+    if (range.from_ms <= own->base_ms && range.to_ms >= slice->end_ms) {
+        for (uint32_t u = 0; u < own->users; u++)
+            counts[own->row[u]] += own->start[u + 1] - own->start[u];
+        return ok();
+    }
+    int64_t from = range.from_ms > own->base_ms ? range.from_ms - own->base_ms : 0;
+    int64_t to = (range.to_ms < slice->end_ms ? range.to_ms : slice->end_ms) - own->base_ms;
+    if (to <= from)
+        return ok();
+    struct err err = exec_slice_times(run->task, slice);
+    if (err.code)
+        return err;
+    uint32_t least = (uint32_t)from;
+    uint32_t span = (uint32_t)(to - from - 1);
+    for (uint32_t u = 0; u < own->users; u++) {
+        uint32_t start = own->start[u];
+        uint32_t end = own->start[u + 1];
+        bool is_whole = own->time[start] >= least && own->time[end - 1] - least <= span;
+        counts[own->row[u]] +=
+            is_whole ? end - start : count_times(own->time + start, end - start, least, span);
+    }
+    return ok();
+}
+
 /* --- a shard --------------------------------------------------------------------------------------- */
 
 static struct err did_month(struct did_run *run, uint32_t event, int32_t month,
@@ -387,8 +435,11 @@ static struct err did_month(struct did_run *run, uint32_t event, int32_t month,
 
     arena_reset(run->task->scratch);
     struct err err = exec_slice_open(run->task, event, month, &slice);
-    if (!err.code)
-        err = exec_slice_select(run->task, &slice, range, run->plan->step.filter, &selection);
+    if (err.code || slice.slice.events == 0)
+        return err;
+    if (counts_runs(run->plan, event))
+        return add_runs(run, &slice, range);
+    err = exec_slice_select(run->task, &slice, range, run->plan->step.filter, &selection);
     if (err.code || selection.count == 0)
         return err;
     return needs_hits(run->plan) ? hit_slice(run, &slice, &selection)
@@ -420,6 +471,25 @@ static struct err did_months(struct did_run *run)
     return err;
 }
 
+static void set_bits(const struct did_run *run, uint64_t *bits)
+{
+    const struct did *did = run->plan->tree;
+    const struct sums *sums = &run->sums;
+    uint8_t small[256]; /* what a small count says by itself */
+
+    for (uint32_t count = 0; count < 256; count++)
+        small[count] = holds(did, count, 0, 0);
+    bool is_count = did->aggregate == AGGREGATE_COUNT;
+    for (uint32_t row = 0; row < run->task->rows; row++) {
+        uint32_t count = sums->counts[row];
+        bool is_in = is_count && count < 256
+                         ? small[count]
+                         : holds(did, count, sums->numbers ? sums->numbers[row] : 0,
+                                 sums->sum ? sums->sum[row] : 0);
+        bits[row >> 6] |= (uint64_t)is_in << (row & 63);
+    }
+}
+
 struct err did_run(struct exec_task *task, const struct did_plan *plan, uint64_t *bits)
 {
     struct did_run run = { .task = task, .plan = plan };
@@ -431,10 +501,8 @@ struct err did_run(struct exec_task *task, const struct did_plan *plan, uint64_t
         err = did_months(&run);
     if (!err.code && needs_hits(plan))
         sum_hits(&run);
-    for (uint32_t row = 0; row < task->rows && !err.code; row++)
-        if (holds(plan->tree, run.sums.counts[row], run.sums.numbers ? run.sums.numbers[row] : 0,
-                  run.sums.sum ? run.sums.sum[row] : 0))
-            bits_add(bits, row);
+    if (!err.code)
+        set_bits(&run, bits);
     values_free(run.values);
     free(run.hits);
     return err;

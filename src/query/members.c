@@ -175,18 +175,18 @@ static uint32_t gather(const struct members *members, uint64_t *set)
 {
     struct exec *exec = members->exec;
     uint32_t count = 0;
-    uint32_t row = 0;
-    uint32_t shard = 0;
 
-    for (uint32_t user = 0; user < exec->users; user++) {
-        if (bits_has(members->rows[shard], row) &&
-            exec->source->is_living(exec->source->identities, user)) {
-            bits_add(set, user);
-            count++;
-        }
-        if (++shard == exec->shards) {
-            shard = 0;
-            row++;
+    for (uint32_t shard = 0; shard < exec->shards && shard < exec->users; shard++) {
+        uint32_t rows = (exec->users - shard - 1) / exec->shards + 1;
+        for (size_t word = 0; word < bits_words(rows); word++) {
+            for (uint64_t left = members->rows[shard][word]; left; left &= left - 1) {
+                uint32_t row = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
+                uint32_t user = row * exec->shards + shard;
+                if (!exec->source->is_living(exec->source->identities, user))
+                    continue;
+                bits_add(set, user);
+                count++;
+            }
         }
     }
     return count;
