@@ -24,17 +24,21 @@ static uint8_t next(struct input *input)
 static void grow(struct input *input, struct buf *to, int depth)
 {
     static const char *const KEYS[] = {
-        "report", "measures",  "measure",   "property",  "where",  "all",     "any",    "not",
-        "event",  "events",    "operator",  "value",     "steps",  "within",  "span",   "since",
-        "until",  "group_by",  "by",        "limit",     "start",  "return",  "unit",   "periods",
-        "time",   "in_last",   "aggregate", "formula",   "of",     "as",      "q",      "order_by",
-        "item",   "ties",      "grace",     "excluding", "step",   "between", "bucket", "sequence",
-        "rules",  "any_event", "profile",   "identity",  "select",
+        "report",    "measures", "measure", "property",  "where",    "all",       "any",
+        "not",       "event",    "events",  "operator",  "value",    "steps",     "within",
+        "span",      "since",    "until",   "group_by",  "by",       "limit",     "start",
+        "return",    "unit",     "periods", "time",      "in_last",  "aggregate", "formula",
+        "of",        "as",       "q",       "order_by",  "item",     "ties",      "grace",
+        "excluding", "step",     "between", "bucket",    "sequence", "rules",     "any_event",
+        "profile",   "identity", "select",  "direction", "hide",     "keep",      "expand",
+        "collapse",
     };
     static const char *const LEAVES[] = {
         "\"select\"",
         "\"funnel\"",
         "\"retention\"",
+        "\"flow\"",
+        "\"to\"",
         "\"segment\"",
         "\"users\"",
         "\"events\"",

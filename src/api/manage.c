@@ -100,8 +100,8 @@ static void report_words_done(struct report_words *words)
 
 static bool is_report_kind(struct bytes kind)
 {
-    static const char *const kinds[] = { "trends", "funnel", "retention", "timeline",
-                                         "query",  "users",  "segment" };
+    static const char *const kinds[] = { "trends",   "funnel", "retention", "flow",
+                                         "timeline", "query",  "users",     "segment" };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (bytes_equal(kind, bytes_from(kinds[i])))
             return true;

@@ -178,8 +178,8 @@ static const struct {
             "\"updated_at\"") },
     { "ReportNew", NULL,
       WRITE("\"name\":" TEXT ",\"description\":" TEXT
-            ",\"kind\":{\"enum\":[\"trends\",\"funnel\",\"retention\",\"timeline\",\"query\","
-            "\"users\",\"segment\"]},\"query\":" ANY ",\"view\":" ANY ",\"id\":" TEXT
+            ",\"kind\":{\"enum\":[\"trends\",\"funnel\",\"retention\",\"flow\",\"timeline\","
+            "\"query\",\"users\",\"segment\"]},\"query\":" ANY ",\"view\":" ANY ",\"id\":" TEXT
             ",\"etag\":" TEXT ",\"created_at\":" TIME ",\"updated_at\":" TIME,
             "\"name\",\"kind\"") },
     { "Reports", NULL, THING("\"reports\":" LIST(REF("Report")), "\"reports\"") },

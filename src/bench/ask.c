@@ -49,6 +49,10 @@ static const struct question {
     { "top 10 products",
       "SELECT count() WHERE event = 'Charged' SINCE '2025-01-01' "
       "UNTIL '2025-04-01' GROUP BY \"Product ID\" ORDER BY count() DESC LIMIT 10" },
+    { "flow of 5 steps", "FLOW FROM 'App Launched' STEPS 5 SINCE '2025-01-01' UNTIL '2025-04-01'" },
+    { "flow of 5 steps within a day, repeats as one",
+      "FLOW FROM 'App Launched' STEPS 5 WITHIN 1 day COLLAPSE "
+      "SINCE '2025-01-01' UNTIL '2025-04-01'" },
     { "one user's timeline of 100", "EVENTS OF 'user_0000700000' SINCE '2025-01-01' LIMIT 100" },
 };
 

@@ -640,6 +640,122 @@ static bool retention_statement(struct cql *p, struct query *query)
     return true;
 }
 
+/* --- FLOW ------------------------------------------------------------------------------------- */
+
+static bool event_names(struct cql *p, const struct name **out, uint32_t *count_out)
+{
+    struct list list;
+    struct name name;
+    bool more;
+
+    cql_list_init(&list, p, sizeof name, TREE_NAMES_MAX);
+    do {
+        if (!cql_text(p, "the 'name' of an event", &name) ||
+            !cql_list_add(&list, &name, "events") || !cql_take_symbol(p, ",", &more))
+            return false;
+    } while (more);
+    *out = (struct name *)(void *)list.items;
+    *count_out = list.count;
+    return true;
+}
+
+static bool expand_clause(struct cql *p, struct flow *flow)
+{
+    struct list list;
+    struct expansion expansion;
+    bool more;
+
+    if (!once(p, flow->expansion_count > 0, "EXPAND"))
+        return false;
+    cql_list_init(&list, p, sizeof expansion, TREE_NAMES_MAX);
+    do {
+        if (!cql_text(p, "the 'name' of an event", &expansion.event) || !cql_need_word(p, "BY") ||
+            !cql_name(p, "the name of a property", &expansion.property) ||
+            !cql_list_add(&list, &expansion, "expanded events") || !cql_take_symbol(p, ",", &more))
+            return false;
+    } while (more);
+    flow->expansions = (struct expansion *)(void *)list.items;
+    flow->expansion_count = list.count;
+    return true;
+}
+
+static bool shown_clause(struct cql *p, struct flow *flow)
+{
+    struct token at = p->now;
+    bool is_keep = token_is_word(&at, "KEEP");
+    if (is_keep ? flow->hidden_count > 0 : flow->kept_count > 0)
+        return cql_wrong(p, at.offset, at.length, "HIDE and KEEP don't go together");
+    if (is_keep)
+        return once(p, flow->kept_count > 0, "KEEP") &&
+               event_names(p, &flow->kept, &flow->kept_count);
+    return once(p, flow->hidden_count > 0, "HIDE") &&
+           event_names(p, &flow->hidden, &flow->hidden_count);
+}
+
+static bool flow_clause(struct cql *p, struct query *query, bool *has_steps, bool *has_limit)
+{
+    struct flow *flow = &query->flow;
+    uint64_t steps;
+    bool took;
+
+    if (cql_at_word(p, "STEPS")) {
+        if (!once(p, *has_steps, "STEPS") ||
+            !cql_count(p, "how many steps", 1, TREE_FLOW_STEPS_MAX, &steps))
+            return false;
+        *has_steps = true;
+        flow->steps = (uint32_t)steps;
+        return true;
+    }
+    if (cql_at_word(p, "WITHIN")) {
+        if (!once(p, flow->has_within, "WITHIN"))
+            return false;
+        flow->has_within = true;
+        return cql_duration(p, &flow->within);
+    }
+    if (cql_at_word(p, "COLLAPSE")) {
+        flow->is_collapsed = true;
+        return cql_next(p);
+    }
+    if (cql_at_word(p, "HIDE") || cql_at_word(p, "KEEP"))
+        return shown_clause(p, flow);
+    if (cql_at_word(p, "EXPAND"))
+        return expand_clause(p, flow);
+    if (cql_at_word(p, "LIMIT")) {
+        if (!once(p, *has_limit, "LIMIT"))
+            return false;
+        *has_limit = true;
+        return cql_count(p, "how many paths at most", 1, TREE_FLOW_LIMIT_MAX, &flow->limit);
+    }
+    if (!common_clause(p, query, &took))
+        return false;
+    return took || cql_unexpected(p, at_end(p) ? NULL : "the end");
+}
+
+static bool flow_statement(struct cql *p, struct query *query)
+{
+    static const char *const WORDS[] = { "FROM", "TO" };
+    struct flow *flow = &query->flow;
+    bool has_steps = false;
+    bool has_limit = false;
+    uint32_t which = 0;
+
+    query->report = REPORT_FLOW;
+    flow->steps = TREE_FLOW_STEPS;
+    flow->limit = TREE_FLOW_LIMIT;
+    if (!one_of(p, WORDS, 2, &which) || !cql_step(p, false, &flow->start))
+        return false;
+    flow->is_backwards = which == 1;
+    if (flow->start.event_count > TREE_FLOW_STARTS_MAX) {
+        const struct place *fourth = &flow->start.events[TREE_FLOW_STARTS_MAX].at;
+        return cql_wrong(p, fourth->offset, fourth->length, "a flow has at most %d start events",
+                         TREE_FLOW_STARTS_MAX);
+    }
+    while (!at_end(p))
+        if (!flow_clause(p, query, &has_steps, &has_limit))
+            return false;
+    return true;
+}
+
 /* --- SEGMENT, USERS, EVENTS ---------------------------------------------------------------------------- */
 
 static bool as_of_clause(struct cql *p, struct when *as_of)
@@ -760,8 +876,9 @@ static bool statement(struct cql *p, struct query *query)
         bool (*parse)(struct cql *p, struct query *query);
     } STATEMENTS[] = {
         { "SELECT", select_statement },       { "FUNNEL", funnel_statement },
-        { "RETENTION", retention_statement }, { "SEGMENT", segment_statement },
-        { "USERS", users_statement },         { "EVENTS", events_statement },
+        { "RETENTION", retention_statement }, { "FLOW", flow_statement },
+        { "SEGMENT", segment_statement },     { "USERS", users_statement },
+        { "EVENTS", events_statement },
     };
     bool took;
 

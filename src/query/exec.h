@@ -274,6 +274,7 @@ MUST_CHECK struct err run_select(struct exec *exec, struct table *table);
 MUST_CHECK struct err select_reads_days(struct exec *exec, bool *out);
 MUST_CHECK struct err run_funnel(struct exec *exec, struct table *table);
 MUST_CHECK struct err run_retention(struct exec *exec, struct table *table);
+MUST_CHECK struct err run_flow(struct exec *exec, struct table *table);
 MUST_CHECK struct err run_segment(struct exec *exec, struct table *table);
 MUST_CHECK struct err run_users(struct exec *exec, struct table *table);
 MUST_CHECK struct err run_events(struct exec *exec, struct table *table);

@@ -4,7 +4,7 @@
  *
  * Nothing but user runs is read for it, and those only of the months in the range.
  */
-#include "query/exec.h"
+#include "query/flow_internal.h"
 
 #include <stdlib.h>
 
@@ -203,6 +203,27 @@ static struct err explain_retention(struct exec *exec, struct table *table)
     return err.code ? err : put_step(exec, table, "return", &back, range, true, "");
 }
 
+/* A row for the starts, one for what is walked. */
+static struct err explain_flow(struct exec *exec, struct table *table)
+{
+    struct flow_plan plan;
+    struct err err = flow_plan(exec, &plan);
+    if (err.code)
+        return err;
+    bool needs_slices = plan.start.filter || exec->query->flow.expansion_count > 0;
+    const char *starts = plan.start.filter              ? "order column, columns of the filter"
+                         : exec->query->flow.has_within ? "order column, times"
+                                                        : "order column";
+    const char *steps = needs_slices ? "order column, columns of expanded events" : "order column";
+    if (exec->query->flow.has_within)
+        steps = "order column, times";
+    for (uint32_t i = 0; i < plan.start.event_count && !err.code; i++)
+        err = put_scan(exec, table, "start", starts, plan.start.events[i], plan.starts);
+    for (uint32_t i = 0; i < plan.shown_count && !err.code; i++)
+        err = put_scan(exec, table, "step", steps, plan.shown[i], plan.follows);
+    return err;
+}
+
 static struct err explain_condition(struct exec *exec, struct table *table,
                                     const struct condition *condition)
 {
@@ -257,6 +278,8 @@ struct err explain_query(struct exec *exec, struct table *table)
         return explain_funnel(exec, table);
     case REPORT_RETENTION:
         return explain_retention(exec, table);
+    case REPORT_FLOW:
+        return explain_flow(exec, table);
     case REPORT_SEGMENT:
         return explain_condition(exec, table, exec->query->segment.where);
     case REPORT_USERS:

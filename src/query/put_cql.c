@@ -588,6 +588,40 @@ static void put_retention(struct buf *to, const struct query *query)
     put_zone(to, query);
 }
 
+static void put_event_names(struct buf *to, const char *before, const struct name *names,
+                            uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        put(to, i == 0 ? before : ", ");
+        put_string(to, names[i].text);
+    }
+}
+
+static void put_flow(struct buf *to, const struct query *query)
+{
+    const struct flow *flow = &query->flow;
+
+    put(to, flow->is_backwards ? "FLOW TO " : "FLOW FROM ");
+    tree_put_step(&flow->start, to);
+    buf_printf(to, " STEPS %u", flow->steps);
+    if (flow->has_within) {
+        put(to, " WITHIN ");
+        put_duration(to, flow->within);
+    }
+    put(to, flow->is_collapsed ? " COLLAPSE" : "");
+    put_event_names(to, " HIDE ", flow->hidden, flow->hidden_count);
+    put_event_names(to, " KEEP ", flow->kept, flow->kept_count);
+    for (uint32_t i = 0; i < flow->expansion_count; i++) {
+        put(to, i == 0 ? " EXPAND " : ", ");
+        put_string(to, flow->expansions[i].event.text);
+        put(to, " BY ");
+        put_name(to, flow->expansions[i].property.text);
+    }
+    put_limit(to, flow->limit != TREE_FLOW_LIMIT, flow->limit);
+    put_span(to, &query->span);
+    put_zone(to, query);
+}
+
 static void put_as_of(struct buf *to, const struct when *as_of)
 {
     if (as_of->kind == WHEN_NONE)
@@ -625,6 +659,9 @@ void query_put_cql(const struct query *query, struct buf *to)
         break;
     case REPORT_RETENTION:
         put_retention(to, query);
+        break;
+    case REPORT_FLOW:
+        put_flow(to, query);
         break;
     case REPORT_SEGMENT:
         put(to, "SEGMENT ");

@@ -442,6 +442,34 @@ static void put_retention(struct jsonw *w, const struct retention *retention)
     put_keys(w, "by", retention->keys, retention->key_count);
 }
 
+static void put_flow(struct jsonw *w, const struct flow *flow)
+{
+    put_pair(w, "direction", flow->is_backwards ? "to" : "from");
+    jsonw_key(w, "start");
+    put_step(w, &flow->start);
+    jsonw_key(w, "steps");
+    jsonw_int(w, flow->steps);
+    if (flow->has_within) {
+        jsonw_key(w, "within");
+        put_duration(w, flow->within);
+    }
+    put_flag(w, "collapse", flow->is_collapsed);
+    put_names(w, "hide", flow->hidden, flow->hidden_count);
+    put_names(w, "keep", flow->kept, flow->kept_count);
+    if (flow->expansion_count > 0) {
+        jsonw_key(w, "expand");
+        jsonw_array(w);
+        for (uint32_t i = 0; i < flow->expansion_count; i++) {
+            jsonw_object(w);
+            put_name(w, "event", flow->expansions[i].event.text);
+            put_name(w, "property", flow->expansions[i].property.text);
+            jsonw_end_object(w);
+        }
+        jsonw_end_array(w);
+    }
+    put_limit(w, true, flow->limit);
+}
+
 static void put_as_of(struct jsonw *w, const struct when *as_of)
 {
     if (as_of->kind == WHEN_NONE)
@@ -486,6 +514,9 @@ void query_put_json(const struct query *query, struct buf *to)
         break;
     case REPORT_RETENTION:
         put_retention(&w, &query->retention);
+        break;
+    case REPORT_FLOW:
+        put_flow(&w, &query->flow);
         break;
     case REPORT_SEGMENT:
         put_where(&w, query->segment.where);

@@ -35,6 +35,8 @@ static struct err run_report(struct exec *exec, struct table *table)
         return run_funnel(exec, table);
     case REPORT_RETENTION:
         return run_retention(exec, table);
+    case REPORT_FLOW:
+        return run_flow(exec, table);
     case REPORT_SEGMENT:
         return run_segment(exec, table);
     case REPORT_USERS:

@@ -211,7 +211,7 @@ bool tree_find_column(const struct select *select, struct bytes text, uint32_t *
 
 const char *query_report(const struct query *query)
 {
-    static const char *const NAMES[] = { "select",  "funnel", "retention",
+    static const char *const NAMES[] = { "select",  "funnel", "retention", "flow",
                                          "segment", "users",  "events" };
     return NAMES[query->report];
 }

@@ -2,7 +2,7 @@
  * tree.h - the one tree that CQL and JSON are both forms of.
  *
  * Made by the two readers (cql.c, tree_json.c), printed by the two printers, executed by select.c,
- * funnel.c, retention.c and members.c. Every tree a reader makes is in normal form, so that
+ * funnel.c, retention.c, flow.c and members.c. Every tree a reader makes is in normal form, so that
  * printing and reading again gives an equal one: `all` and `any` never have exactly one child or a
  * child of their own kind; defaults are filled in. An empty `all` is true, an empty `any` false.
  *
@@ -26,6 +26,11 @@ enum {
     TREE_PERIODS_MAX = 1000,   /* of a retention */
     TREE_LIMIT_MAX = 10000000, /* of a LIMIT */
     TREE_BUCKETS = 1000,       /* bucket numbers are below it */
+    TREE_FLOW_STARTS_MAX = 3,  /* events that a flow starts at */
+    TREE_FLOW_STEPS_MAX = 20,
+    TREE_FLOW_STEPS = 5, /* unless it's said */
+    TREE_FLOW_LIMIT = 1000,
+    TREE_FLOW_LIMIT_MAX = 1000000,
 };
 
 /* Where a node stood in the question, for errors. */
@@ -314,6 +319,28 @@ struct retention {
     uint32_t key_count;
 };
 
+/* EXPAND 'event' BY p: the event's value of p stands for the event. */
+struct expansion {
+    struct name event;
+    struct name property;
+};
+
+struct flow {
+    bool is_backwards; /* FLOW TO: what came before */
+    struct step start;
+    uint32_t steps; /* after the start */
+    bool has_within;
+    struct duration within; /* of the start */
+    bool is_collapsed;      /* the same again, at once, is no step */
+    const struct name *hidden;
+    uint32_t hidden_count;
+    const struct name *kept; /* no others are shown; not together with hidden */
+    uint32_t kept_count;
+    const struct expansion *expansions;
+    uint32_t expansion_count;
+    uint64_t limit; /* paths */
+};
+
 struct segment {
     const struct condition *where;
     struct when as_of;
@@ -341,6 +368,7 @@ enum report {
     REPORT_SELECT,
     REPORT_FUNNEL,
     REPORT_RETENTION,
+    REPORT_FLOW,
     REPORT_SEGMENT,
     REPORT_USERS,
     REPORT_EVENTS
@@ -351,12 +379,13 @@ struct query {
     bool is_explain;
     bool is_analyze;
     struct bytes text;     /* the CQL it was read from, for places; empty: it was JSON */
-    struct span span;      /* select, funnel, retention, events */
+    struct span span;      /* select, funnel, retention, flow, events */
     struct name time_zone; /* empty: the project's */
     union {
         struct select select;
         struct funnel funnel;
         struct retention retention;
+        struct flow flow;
         struct segment segment;
         struct users users;
         struct events events;

@@ -479,6 +479,100 @@ static bool read_retention(struct input *in, const struct at *at, struct json_va
     return !in_has(json, "sum", &member) || in_read_name(in, &sum, member, &retention->sum);
 }
 
+static bool names_member(struct input *in, const struct at *parent, struct json_value object,
+                         const char *key, const struct name **out, uint32_t *count_out)
+{
+    struct at at = in_member_at(parent, key);
+    struct json_value json;
+    return !in_has(object, key, &json) || (json_is(json, JSON_ARRAY) && json_count(json) == 0) ||
+           in_read_names(in, &at, json, TREE_NAMES_MAX, out, count_out);
+}
+
+static bool read_expansion(struct input *in, const struct at *at, struct json_value json,
+                           struct expansion *out)
+{
+    static const char *const KNOWN[] = { "event", "property", NULL };
+    struct at event_at = in_member_at(at, "event");
+    struct at property_at = in_member_at(at, "property");
+    struct json_value member;
+
+    if (!in_need_object(in, at, json) || !in_only(in, at, json, KNOWN))
+        return false;
+    if (!in_has(json, "event", &member))
+        return in_wrong(in, at, "\"event\" is missing");
+    if (!in_read_text(in, &event_at, member, &out->event.text) ||
+        !in_place_of(in, &event_at, &out->event.at))
+        return false;
+    return in_has(json, "property", &member)
+               ? in_read_name(in, &property_at, member, &out->property)
+               : in_wrong(in, at, "\"property\" is missing");
+}
+
+static bool read_expansions(struct input *in, const struct at *parent, struct json_value object,
+                            struct flow *flow)
+{
+    struct at at = in_member_at(parent, "expand");
+    struct json_value json;
+
+    if (!in_has(object, "expand", &json))
+        return true;
+    if (!in_read_array(in, &at, json, 0, TREE_NAMES_MAX, &flow->expansion_count))
+        return false;
+    struct expansion *expansions =
+        arena_calloc(in->arena, flow->expansion_count, sizeof *expansions);
+    if (!expansions)
+        return in_no_memory(in);
+    struct json_iter it = json_items(json);
+    for (uint32_t i = 0; json_next(&it); i++) {
+        struct at item = { .parent = &at, .index = i };
+        if (!read_expansion(in, &item, it.value, &expansions[i]))
+            return false;
+    }
+    flow->expansions = expansions;
+    return true;
+}
+
+static bool read_flow(struct input *in, const struct at *at, struct json_value json,
+                      struct query *query)
+{
+    static const char *const KNOWN[] = { "report", "explain", "analyze",  "direction", "start",
+                                         "steps",  "within",  "collapse", "hide",      "keep",
+                                         "expand", "limit",   "span",     "time_zone", NULL };
+    static const char *const DIRECTIONS[] = { "from", "to", NULL };
+    struct at start_at = in_member_at(at, "start");
+    struct at steps_at = in_member_at(at, "steps");
+    struct at within_at = in_member_at(at, "within");
+    struct at limit_at = in_member_at(at, "limit");
+    struct flow *flow = &query->flow;
+    struct json_value member;
+    uint32_t direction;
+    uint64_t steps = TREE_FLOW_STEPS;
+
+    if (!in_only(in, at, json, KNOWN) ||
+        !in_word_member(in, at, json, "direction", DIRECTIONS, &direction) ||
+        !step_member(in, at, json, "start", &flow->start) ||
+        !in_read_flag(in, at, json, "collapse", &flow->is_collapsed) ||
+        !names_member(in, at, json, "hide", &flow->hidden, &flow->hidden_count) ||
+        !names_member(in, at, json, "keep", &flow->kept, &flow->kept_count) ||
+        !read_expansions(in, at, json, flow))
+        return false;
+    flow->is_backwards = direction == 1;
+    if (flow->start.event_count > TREE_FLOW_STARTS_MAX)
+        return in_wrong(in, &start_at, "a flow has at most %d start events", TREE_FLOW_STARTS_MAX);
+    if (flow->hidden_count > 0 && flow->kept_count > 0)
+        return in_wrong(in, at, "\"hide\" and \"keep\" don't go together");
+    flow->limit = TREE_FLOW_LIMIT;
+    if (in_has(json, "steps", &member) &&
+        !in_read_count(in, &steps_at, member, 1, TREE_FLOW_STEPS_MAX, &steps))
+        return false;
+    flow->steps = (uint32_t)steps;
+    if (in_has(json, "limit", &member) &&
+        !in_read_count(in, &limit_at, member, 1, TREE_FLOW_LIMIT_MAX, &flow->limit))
+        return false;
+    flow->has_within = in_has(json, "within", &member);
+    return !flow->has_within || in_read_duration(in, &within_at, member, &flow->within);
+}
+
 static bool condition_member(struct input *in, const struct at *parent, struct json_value object,
                              const char *key, const struct condition **out)
 {
@@ -566,12 +660,12 @@ static bool check_exprs(struct input *in, const struct at *at, const struct quer
 static bool read_report(struct input *in, const struct at *at, struct json_value json,
                         struct query *query)
 {
-    static const char *const REPORTS[] = { "select", "funnel", "retention", "segment",
-                                           "users",  "events", NULL };
+    static const char *const REPORTS[] = { "select",  "funnel", "retention", "flow",
+                                           "segment", "users",  "events",    NULL };
     static bool (*const READERS[])(struct input * in, const struct at *at, struct json_value json,
-                                   struct query *query) = { read_select,    read_funnel,
-                                                            read_retention, read_segment,
-                                                            read_users,     read_events };
+                                   struct query *query) = {
+        read_select, read_funnel, read_retention, read_flow, read_segment, read_users, read_events
+    };
     struct at report_at = in_member_at(at, "report");
     struct at zone_at = in_member_at(at, "time_zone");
     struct json_value member;
@@ -584,8 +678,8 @@ static bool read_report(struct input *in, const struct at *at, struct json_value
             return false;
     } else if (!in_has(json, "rules", &member)) {
         return in_wrong(in, at,
-                        "\"report\" is missing: select, funnel, retention, segment, users or "
-                        "events");
+                        "\"report\" is missing: select, funnel, retention, flow, segment, users "
+                        "or events");
     }
     query->report = (enum report)which;
     if (!in_read_flag(in, at, json, "explain", &query->is_explain) ||

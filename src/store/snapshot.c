@@ -1,4 +1,5 @@
 /* snapshot.c - what readers may ask: a snapshot is a reference to each shard's view. */
+#include "store/order.h"
 #include "store/store_internal.h"
 
 #include <stdlib.h>
@@ -127,6 +128,21 @@ struct err files_slice_open(struct store_snapshot *base, uint32_t shard, int32_t
         return err_new(ERR_NOMEM, "store: slice");
     uint32_t count = found ? slice_sources(found, sources) : 0;
     return slice_build(sources, count, view->dead ? view->dead->all : NULL, event, arena,
+                       &snapshot->counters, out);
+}
+
+struct err files_order_open(struct store_snapshot *base, uint32_t shard, int32_t month,
+                            struct arena *arena, struct store_order *out)
+{
+    struct files_snapshot *snapshot = files_snapshot_of(base);
+    const struct shard_view *view = snapshot->views[shard];
+    const struct month_view *found = shard_view_find(view, month);
+    uint32_t room = found ? found->run_count + 2 : 0;
+    struct slice_source *sources = arena_calloc(arena, room, sizeof *sources);
+    if (!sources)
+        return err_new(ERR_NOMEM, "store: order");
+    uint32_t count = found ? slice_sources(found, sources) : 0;
+    return order_build(sources, count, view->dead ? view->dead->all : NULL, arena,
                        &snapshot->counters, out);
 }
 

@@ -73,6 +73,19 @@ struct store_column {
     const uint32_t *items;
 };
 
+/* What each user did in one month, in (time, seq, event type) order: all event types, those of items
+ * too. Users are those of slices: ascending, masked ones left out. The k-th event of a type in it is
+ * the k-th event of the type's slice of that month. All memory is the arena's. */
+struct store_order {
+    uint32_t users;
+    uint32_t events;
+    const uint32_t *row;   /* [users] */
+    const uint32_t *start; /* [users + 1] */
+    const uint32_t *code;  /* [events] indexes into types */
+    const uint32_t *types; /* [type_count] event types, ascending */
+    uint32_t type_count;
+};
+
 struct store_day_counts {
     const char *zone;  /* its name: that which the store was opened with; lives as the snapshot */
     int32_t first_day; /* local day number of the zone */
@@ -152,6 +165,9 @@ struct store_ops {
     /* *has_out false: no event of the slice has it. */
     struct err (*slice_column)(struct store_slice *slice, uint32_t property, enum value_type type,
                                struct store_column *out, bool *has_out);
+    /* No users: users is 0. */
+    struct err (*order_open)(struct store_snapshot *snapshot, uint32_t shard, int32_t month,
+                             struct arena *arena, struct store_order *out);
     /* The counts kept in headers. *has_out false: not to be had (masked users, several sources):
      * count instead. */
     struct err (*day_counts)(struct store_snapshot *snapshot, uint32_t shard, int32_t month,

@@ -107,6 +107,7 @@ static const struct store_ops files_ops = {
     .slice_times = slice_times,
     .slice_seqs = slice_seqs,
     .slice_column = slice_column,
+    .order_open = files_order_open,
     .day_counts = files_day_counts,
     .user_events = files_user_events,
     .read_stats = files_read_stats,

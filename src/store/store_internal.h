@@ -92,6 +92,8 @@ struct err files_months(struct store_snapshot *snapshot, uint32_t shard, uint32_
                         const int32_t **months_out, uint32_t *count_out);
 struct err files_slice_open(struct store_snapshot *snapshot, uint32_t shard, int32_t month,
                             uint32_t event, struct arena *arena, struct store_slice *out);
+struct err files_order_open(struct store_snapshot *snapshot, uint32_t shard, int32_t month,
+                            struct arena *arena, struct store_order *out);
 struct err files_day_counts(struct store_snapshot *snapshot, uint32_t shard, int32_t month,
                             uint32_t event, struct arena *arena, struct store_day_counts *out,
                             bool *has_out);

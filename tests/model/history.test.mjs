@@ -62,11 +62,19 @@ async function checkTimeline(driver, history, query) {
   assert.deepEqual(told, expected);
 }
 
+// Row for row: the order is part of the answer.
+async function checkFlow(driver, history, query) {
+  const answer = await driver.ask("query", query);
+  assert.deepEqual(answer.columns.map((c) => c.name), ["path", "depth", "users", "dropped"]);
+  assert.deepEqual(answer.rows, model.flow(history, query));
+}
+
 const CHECKS = [
   [make.randomSelect, checkSelect, 4],
   [make.randomFunnel, checkFunnel, 3],
   [make.randomRetention, checkRetention, 2],
   [make.randomSegment, checkSegment, 3],
+  [make.randomFlow, checkFlow, 4],
   [make.randomTimeline, checkTimeline, 1],
 ];
 

@@ -468,6 +468,77 @@ export function retention(history, query) {
     [...r.keys, r.cohort, r.size, r.k, r.users, ...(query.sum ? [r.sum] : [])]);
 }
 
+// --- flows ---------------------------------------------------------------------------------------------------
+
+// What stands for an event: its type, or a value of it.
+function flowNode(query, event) {
+  const expansion = (query.expand ?? []).find((x) => x.event === event.event);
+  const value = expansion && event.properties[expansion.property];
+  const name = value === undefined ? event.event : `${event.event}: ${value}`;
+  return { event: event.event, value, name, key: JSON.stringify([event.event, value]) }; // 1 isn't "1"
+}
+
+// The one path that a person gives, from the first start in the span (or back from the last).
+function flowPath(history, query, { events, profile }) {
+  const inside = range(history, query.span);
+  const isBackwards = query.direction === "to";
+  const walked = isBackwards ? [...events].reverse() : events;
+  const first = walked.findIndex((e) => inside(e.time) && isStep(query.start, e, profile));
+  if (first < 0) return [];
+  const start = walked[first];
+  const isInTime = (e) => query.within ? Math.abs(e.time - start.time) <= durationMs(query.within) : inside(e.time);
+  const isShown = (e) => query.keep?.length ? query.keep.includes(e.event) : !(query.hide ?? []).includes(e.event);
+  const path = [flowNode(query, start)];
+  for (const event of walked.slice(first + 1)) {
+    if (path.length > (query.steps ?? 5)) break;
+    if (!isShown(event) || !isInTime(event)) continue;
+    const node = flowNode(query, event);
+    if (query.collapse && node.key === path[path.length - 1].key) continue;
+    path.push(node);
+  }
+  return path;
+}
+
+const TYPES = ["undefined", "boolean", "number", "string"];
+
+function compareNodes(a, b) {
+  const [x, y] = [[a.event, TYPES.indexOf(typeof a.value), a.value], [b.event, TYPES.indexOf(typeof b.value), b.value]];
+  for (let i = 0; i < 3; i++) if (x[i] !== y[i]) return x[i] < y[i] ? -1 : 1;
+  return 0;
+}
+
+export function flow(history, query) {
+  const root = { children: new Map(), users: 0 };
+  for (const one of history.people()) {
+    const path = flowPath(history, query, one);
+    let at = root;
+    if (path.length) root.users++;
+    for (const node of path) {
+      if (!at.children.has(node.key)) at.children.set(node.key, { node, children: new Map(), users: 0, depth: at.depth === undefined ? 0 : at.depth + 1 });
+      at = at.children.get(node.key);
+      at.users++;
+    }
+  }
+  const all = []; // in preorder by name
+  const list = (at) => [...at.children.values()].sort((a, b) => compareNodes(a.node, b.node)).forEach((child) => { all.push(child); list(child); });
+  list(root);
+  const kept = new Set([...all].sort((a, b) => b.users - a.users || all.indexOf(a) - all.indexOf(b)).slice(0, query.limit ?? 1000));
+  const rows = [];
+  const show = (at, path) => {
+    const children = [...at.children.values()];
+    for (const child of children.filter((c) => kept.has(c)).sort((a, b) => b.users - a.users || compareNodes(a.node, b.node))) {
+      const below = [...child.children.values()].reduce((sum, c) => sum + c.users, 0);
+      const isLast = child.depth === (query.steps ?? 5);
+      rows.push([[...path, child.node.name], child.depth, child.users, isLast ? null : child.users - below]);
+      show(child, [...path, child.node.name]);
+    }
+    const left = children.filter((c) => !kept.has(c)).reduce((sum, c) => sum + c.users, 0);
+    if (left) rows.push([[...path, "(other)"], path.length, left, null]);
+  };
+  show(root, []);
+  return rows;
+}
+
 // --- segments ----------------------------------------------------------------------------------------------------
 
 function aggregate(history, condition, events) {

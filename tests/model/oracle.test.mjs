@@ -151,6 +151,29 @@ test("funnels on real and on dense data agree", async () => {
   }
 });
 
+// The first five events of each person from the first start on, numbered along, and counted by prefix.
+function duckFlow(start, steps) {
+  const walk = `first as (select person u, min(seq_order) o from ordered where event = '${start}' group by 1), steps as (select u, string_agg(event, '>' order by seq_order) filter (where seq_order - o <= ${steps}) p from ordered join first on u = person where seq_order >= o group by 1)`;
+  return `with ordered as (select person, event, row_number() over (partition by person order by time, seq) seq_order from e), ${walk} select p, count(*) from steps group by 1`;
+}
+
+// A user's whole path ends at the row where they dropped out, or at the last step.
+function flowEnds(rows, steps) {
+  const ends = rows.map(([path, depth, users, dropped]) => [path.join(">"), depth === steps ? users : dropped]);
+  return ends.filter((row) => row[1] > 0);
+}
+
+test("flows agree, whole paths and every prefix of them", async () => {
+  for (const [start, steps] of [["Seen", 3], ["Campaign Received", 2], ["Item Purchased", 1]]) {
+    const kolam = await kolamRows(`FLOW FROM '${start}' STEPS ${steps} LIMIT 100000`);
+    assert.deepEqual(sorted(flowEnds(kolam, steps)), sorted(await duckRows(duckFlow(start, steps))));
+    for (const [path, depth, users, dropped] of kolam.filter((row) => row[1] < steps)) {
+      const below = kolam.filter((row) => row[1] === depth + 1 && path.every((name, i) => row[0][i] === name));
+      assert.equal(users, dropped + below.reduce((sum, row) => sum + row[2], 0));
+    }
+  }
+});
+
 test("daily retention agrees", async () => {
   const answer = await driver.ask("cql", "RETENTION OF FIRST 'Seen' RETURNING 'Paid' DAILY FOR 10 SINCE '2018-03-01' UNTIL '2018-04-10'");
   const at = Object.fromEntries(answer.columns.map((c, i) => [c.name, i]));
@@ -175,6 +198,7 @@ test("after compaction and after a kill all of this is still so", async () => {
   const questions = [
     "SELECT count(), users() WHERE event = 'Item Purchased' GROUP BY month",
     "FUNNEL 'Seen' THEN 'Added' THEN 'Paid' WITHIN 1 day",
+    "FLOW FROM 'Seen' STEPS 4 LIMIT 100000", "FLOW TO 'Paid' WHERE Price > 100 STEPS 3 WITHIN 2 days EXPAND 'Seen' BY Shelf COLLAPSE",
     "RETENTION OF FIRST 'Item Purchased' RETURNING 'Item Purchased' MONTHLY FOR 12 SINCE '2017-01-01'",
   ];
   const beforeAll = [];

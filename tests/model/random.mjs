@@ -233,6 +233,22 @@ export function randomSegment(random) {
   });
 }
 
+export function randomFlow(random) {
+  const some = () => EVENTS.filter(() => random.chance(0.4));
+  const shown = random.pick([{}, {}, { hide: some() }, { keep: some() }]);
+  const properties = ["s", "n", "mixed", "flag", "never"];
+  return clean({
+    report: "flow", direction: random.pick(["from", "to"]),
+    start: random.chance(0.2) ? { events: ["A", "B", "D"] } : randomStep(random),
+    steps: random.pick([undefined, 1, 2, 3, 20]),
+    within: random.chance(0.4) ? random.pick(["1h", "12h", "2d", "30d"]) : undefined,
+    collapse: random.chance(0.4), ...shown,
+    expand: random.chance(0.3) ? some().map((event) => ({ event, property: random.pick(properties) })) : undefined,
+    limit: random.pick([undefined, undefined, 1, 3, 8]),
+    span: randomSpan(random),
+  });
+}
+
 export function randomTimeline(random) {
   return clean({ report: "events", identity: random.pick(PEOPLE), where: random.chance(0.3) ? randomFilter(random) : undefined, span: randomSpan(random), limit: 1000 });
 }

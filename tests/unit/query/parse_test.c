@@ -183,6 +183,15 @@ static void test_the_examples_of_the_design_are_read(void **state)
                      "SINCE 12 weeks ago;",
                      "RETENTION OF FIRST 'App Installed' RETURNING 'App Launched' WEEKLY FOR 8 "
                      "SINCE 12 weeks AGO");
+    assert_canonical(f, "FLOW FROM 'App Launched' STEPS 5 COLLAPSE SINCE 7 days ago;",
+                     "FLOW FROM 'App Launched' STEPS 5 COLLAPSE SINCE 7 days AGO");
+    assert_canonical(f,
+                     "flow to 'A' or 'B' where x = 1 limit 9 expand 'C' by p, 'D' by \"a b\" "
+                     "within 2 hours hide 'E', 'F'",
+                     "FLOW TO 'A' OR 'B' WHERE x = 1 STEPS 5 WITHIN 2 hours HIDE 'E', 'F' EXPAND "
+                     "'C' BY p, 'D' BY \"a b\" LIMIT 9");
+    assert_canonical(f, "FLOW FROM ANY EVENT KEEP 'A' STEPS 20 LIMIT 1000",
+                     "FLOW FROM ANY EVENT STEPS 20 KEEP 'A'");
     assert_canonical(
         f,
         "SEGMENT profile.plan = 'premium' AND DID 'Login' IN LAST 7 days\n"
@@ -255,6 +264,13 @@ static void test_errors_point_at_the_character_and_say_what_was_expected(void **
     assert_wrong_at(f, "FUNNEL 'A' ^WITHIN 7 days", "THEN");
     assert_wrong_at(f, "FUNNEL 'A' THEN 'B'^", "WITHIN");
     assert_wrong_at(f, "FUNNEL 'A' THEN 'B' WITHIN ^2 months", "no fixed length");
+    assert_wrong_at(f, "FLOW ^'A'", "FROM or TO");
+    assert_wrong_at(f, "FLOW FROM 'A' OR 'B' OR 'C' OR ^'D'", "at most 3 start events");
+    assert_wrong_at(f, "FLOW FROM 'A' STEPS ^21", "from 1 to 20");
+    assert_wrong_at(f, "FLOW FROM 'A' HIDE 'B' ^KEEP 'C'", "don't go together");
+    assert_wrong_at(f, "FLOW FROM 'A' HIDE 'B' ^HIDE 'C'", "given twice");
+    assert_wrong_at(f, "FLOW FROM 'A' EXPAND 'B' ^", "BY");
+    assert_wrong_at(f, "FLOW FROM 'A' LIMIT ^1000001", "to 1000000");
     assert_wrong_at(f, "SEGMENT ^plan = 'x'", "profile.plan");
     assert_wrong_at(f, "SELECT count() LIMIT ^0", "from 1");
     assert_wrong_at(f, "SELECT percentile(x, ^2)", "from 0 to 1");
@@ -291,6 +307,14 @@ static void test_json_errors_have_a_pointer_to_the_place(void **state)
     struct fixture *f = *state;
     assert_wrong_json(f, "[]", "");
     assert_wrong_json(f, "{\"report\":\"selct\"}", "/report");
+    assert_wrong_json(f, "{\"report\":\"flow\"}", "");
+    assert_wrong_json(f, "{\"report\":\"flow\",\"start\":{\"events\":[\"A\",\"B\",\"C\",\"D\"]}}",
+                      "/start");
+    assert_wrong_json(f, "{\"report\":\"flow\",\"start\":{\"events\":\"A\"},\"direction\":\"up\"}",
+                      "/direction");
+    assert_wrong_json(
+        f, "{\"report\":\"flow\",\"start\":{\"events\":\"A\"},\"expand\":[{\"event\":\"A\"}]}",
+        "/expand/0");
     assert_wrong_json(f, "{\"report\":\"segment\",\"where\":{\"sequence\":null}}",
                       "/where/sequence");
     assert_wrong_json(f, "{\"report\":\"select\",\"measures\":[{\"measure\":\"sum\"}]}",

@@ -338,6 +338,34 @@ static void retention_of(struct gen *g, struct retention *retention)
     retention->keys = keys_of(g, retention->key_count);
 }
 
+static void flow_of(struct gen *g, struct flow *flow)
+{
+    flow->is_backwards = coin(g, 2);
+    flow->start = step_of(g, 2);
+    if (flow->start.event_count > TREE_FLOW_STARTS_MAX)
+        flow->start.event_count = TREE_FLOW_STARTS_MAX;
+    flow->steps = 1 + below(g, TREE_FLOW_STEPS_MAX);
+    flow->has_within = coin(g, 2);
+    if (flow->has_within)
+        flow->within = duration_of(g, false);
+    flow->is_collapsed = coin(g, 2);
+    if (coin(g, 3)) {
+        flow->hidden_count = below(g, 4);
+        flow->hidden = names_of(g, flow->hidden_count, true);
+    } else if (coin(g, 2)) {
+        flow->kept_count = below(g, 4);
+        flow->kept = names_of(g, flow->kept_count, true);
+    }
+    flow->expansion_count = below(g, 3);
+    struct expansion *expansions = room(g, flow->expansion_count, sizeof *expansions);
+    for (uint32_t i = 0; i < flow->expansion_count; i++) {
+        expansions[i].event.text = event_text(g);
+        expansions[i].property.text = name_text(g);
+    }
+    flow->expansions = expansions;
+    flow->limit = coin(g, 2) ? TREE_FLOW_LIMIT : 1 + below(g, 100);
+}
+
 static void users_of(struct gen *g, struct users *users)
 {
     users->where = condition_of(g, true, 3);
@@ -358,7 +386,7 @@ struct query *random_query(struct rng *rng, struct arena *arena)
     struct gen g = { .rng = rng, .arena = arena };
     struct query *query = room(&g, 1, sizeof *query);
 
-    query->report = (enum report)below(&g, 6);
+    query->report = (enum report)below(&g, 7);
     query->is_explain = coin(&g, 4);
     query->is_analyze = query->is_explain && coin(&g, 2);
     if (query->report != REPORT_SEGMENT && query->report != REPORT_USERS)
@@ -374,6 +402,9 @@ struct query *random_query(struct rng *rng, struct arena *arena)
         break;
     case REPORT_RETENTION:
         retention_of(&g, &query->retention);
+        break;
+    case REPORT_FLOW:
+        flow_of(&g, &query->flow);
         break;
     case REPORT_SEGMENT:
         query->segment.where = condition_of(&g, true, 4);

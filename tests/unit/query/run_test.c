@@ -604,6 +604,48 @@ static void test_a_timeline_is_newest_first_with_items_inside(void **state)
     assert_answer(*state, "EVENTS OF 'nobody'", "time,event,properties,seq\n");
 }
 
+/* --- flows ------------------------------------------------------------------------------------------------ */
+
+static void test_a_flow_is_a_tree_of_each_users_one_path(void **state)
+{
+    assert_answer(*state, "FLOW FROM 'Login' STEPS 2",
+                  "path,depth,users,dropped\n"
+                  "\"[\"\"Login\"\"]\",0,3,0\n"
+                  "\"[\"\"Login\"\",\"\"Charged\"\"]\",1,3,1\n"
+                  "\"[\"\"Login\"\",\"\"Charged\"\",\"\"Charged\"\"]\",2,1,\n"
+                  "\"[\"\"Login\"\",\"\"Charged\"\",\"\"Login\"\"]\",2,1,\n");
+    assert_answer(*state, "FLOW TO 'Charged' STEPS 1 LIMIT 1",
+                  "path,depth,users,dropped\n"
+                  "\"[\"\"Charged\"\"]\",0,3,0\n"
+                  "\"[\"\"Charged\"\",\"\"(other)\"\"]\",1,3,\n");
+    assert_answer(*state, "FLOW FROM 'Login' OR 'Charged' STEPS 1 EXPAND 'Login' BY device",
+                  "path,depth,users,dropped\n"
+                  "\"[\"\"Login\"\"]\",0,1,0\n"
+                  "\"[\"\"Login\"\",\"\"Charged\"\"]\",1,1,\n"
+                  "\"[\"\"Login: android\"\"]\",0,1,0\n"
+                  "\"[\"\"Login: android\"\",\"\"Charged\"\"]\",1,1,\n"
+                  "\"[\"\"Login: ios\"\"]\",0,1,0\n"
+                  "\"[\"\"Login: ios\"\",\"\"Charged\"\"]\",1,1,\n");
+    assert_answer(*state, "EXPLAIN FLOW FROM 'Login' HIDE 'Refunded'",
+                  "step,event,reads,months,rows\nstart,Login,order column,3,5\nstep,Login,order "
+                  "column,3,5\nstep,Charged,order column,3,4\n");
+}
+
+static void test_a_flow_refuses_what_it_cant_do(void **state)
+{
+    struct world *world = *state;
+    struct table table;
+    assert_refused(world, "FLOW FROM 'Logn'", 10, "Login");
+    assert_refused(world, "FLOW FROM 'Login' HIDE 'Chargd'", 23, "Charged");
+    assert_refused(world, "FLOW FROM 'Login' EXPAND 'Login' BY devise", 36, "device");
+    assert_refused(world, "FLOW FROM 'Login' EXPAND 'Charged' BY Items.Price", 38, "");
+    assert_refused(world, "FLOW FROM 'Login' EXPAND 'Login' BY device, 'Login' BY device", 44, "");
+    world->options.memory_bytes = 1000;
+    assert_int_equal(ask(world, "FLOW FROM 'Login'", &table).code, ERR_LIMIT);
+    assert_true(world->problem.message.len > 0);
+    world->options.memory_bytes = 0;
+}
+
 /* --- refusals and limits ----------------------------------------------------------------------------------------- */
 
 static void test_unknown_names_are_refused_with_the_nearest(void **state)
@@ -782,6 +824,8 @@ int main(void)
         cmocka_unit_test(test_users_are_listed_with_their_properties_in_order),
         cmocka_unit_test(test_members_are_a_set_of_user_numbers),
         cmocka_unit_test(test_a_timeline_is_newest_first_with_items_inside),
+        cmocka_unit_test(test_a_flow_is_a_tree_of_each_users_one_path),
+        cmocka_unit_test(test_a_flow_refuses_what_it_cant_do),
         cmocka_unit_test(test_unknown_names_are_refused_with_the_nearest),
         cmocka_unit_test(test_unknown_names_may_be_allowed),
         cmocka_unit_test(test_limits_end_a_question),

@@ -403,6 +403,59 @@ static const char *compare_slice(const struct model *model, struct store_snapsho
     return wrong ? wrong : compare_columns(model, &slice, ops, expected);
 }
 
+/* A month of everybody's events in order: all those of the model, and no others. */
+static const char *compare_order(const struct model *model, struct store_snapshot *snapshot,
+                                 uint32_t shard, int32_t month, struct arena *arena,
+                                 uint32_t *events)
+{
+    const struct store_ops *ops = snapshot->ops;
+    uint32_t shards = ops->shards(snapshot);
+    struct store_order order;
+    if (ops->order_open(snapshot, shard, month, arena, &order).code)
+        return "an order fails";
+    uint32_t u = 0;
+    for (uint32_t user = shard; user < HISTORY_USERS; user += shards) {
+        uint32_t count = events_of(model, user, UINT32_MAX, events);
+        uint32_t at = u < order.users ? order.start[u] : 0;
+        uint32_t seen = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            const struct store_event *event = model->events[events[i]].event;
+            if (civil_month_of_ms(event->time_ms) != month)
+                continue;
+            if (u == order.users || order.row[u] != user / shards)
+                return "the users of an order";
+            if (at + seen == order.start[u + 1] || order.code[at + seen] >= order.type_count ||
+                order.types[order.code[at + seen]] != event->event)
+                return "an order's events";
+            seen++;
+        }
+        if (seen > 0 && at + seen != order.start[++u])
+            return "how many events a user has in an order";
+    }
+    if (u != order.users || (u > 0 && order.events != order.start[u]))
+        return "how much an order has";
+    return NULL;
+}
+
+static const char *compare_orders(const struct model *model, struct store_snapshot *snapshot,
+                                  struct arena *arena, uint32_t *events)
+{
+    const struct store_ops *ops = snapshot->ops;
+    const char *wrong = NULL;
+    for (uint32_t s = 0; s < ops->shards(snapshot) && !wrong; s++) {
+        int32_t last = INT32_MIN;
+        for (uint32_t i = 0; i < model->count && !wrong; i++) {
+            int32_t month = civil_month_of_ms(model->events[i].event->time_ms);
+            if (month == last)
+                continue;
+            last = month;
+            wrong = compare_order(model, snapshot, s, month, arena, events);
+            arena_reset(arena);
+        }
+    }
+    return wrong;
+}
+
 const char *model_compare_slices(const struct model *model, struct store_snapshot *snapshot,
                                  const struct zone *zone)
 {
@@ -432,6 +485,8 @@ const char *model_compare_slices(const struct model *model, struct store_snapsho
     }
     if (!wrong && seen != wanted)
         wrong = "a month is missing";
+    if (!wrong)
+        wrong = compare_orders(model, snapshot, &arena, expected);
     free(expected);
     arena_done(&arena);
     return wrong;

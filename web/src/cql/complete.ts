@@ -21,7 +21,7 @@ export function completion(catalog: () => Catalog | undefined, values: Values): 
     const found = context.matchBefore(/[A-Za-z_][A-Za-z0-9_.]*/);
     if (!quoted && !found && !context.explicit) return null;
     const from = quoted ? context.pos - quoted[0].length : found?.from ?? context.pos;
-    const asEvent = /\b(THEN|FUNNEL|RETURNING|OF(\s+FIRST)?|DID|EXCLUDING)\s*$/i.test(before.slice(0, before.length - (context.pos - from)));
+    const asEvent = /\b(THEN|FUNNEL|RETURNING|OF(\s+FIRST)?|DID|EXCLUDING|FLOW\s+(FROM|TO)|HIDE|KEEP|EXPAND)\s*$/i.test(before.slice(0, before.length - (context.pos - from)));
     return { from, options: [...(asEvent ? events(catalog()) : []), ...names(catalog()), ...words()], validFor: /^"?[\w .]*$/ };
   };
 }

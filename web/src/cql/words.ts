@@ -6,7 +6,7 @@ export const keywords = [
   'COUNT', 'BIRTH', 'SEGMENT', 'USERS', 'DID', 'SEQUENCE', 'LAST', 'BUCKET', 'TO', 'EXPLAIN', 'ANALYZE', 'ANY', 'EVENT', 'AGO',
   'NOW', 'TODAY', 'YESTERDAY', 'START', 'THIS', 'CONTAINS', 'STARTS', 'ENDS', 'WITH', 'MATCHES', 'EXISTS', 'LOOSE', 'STRICT',
   'BEST', 'EACH', 'SEQ', 'GRACE', 'INCLUDING', 'NEVER', 'DAYS', 'ICONTAINS', 'STREAK', 'BRACKETS', 'COMPLETE', 'RANGE', 'SESSION',
-  'AMONG', 'STEPS', 'PREVIOUS', 'OTHER', 'FILTER', 'NTH', 'TRUE', 'FALSE',
+  'AMONG', 'STEPS', 'PREVIOUS', 'OTHER', 'FILTER', 'NTH', 'TRUE', 'FALSE', 'FLOW', 'COLLAPSE', 'HIDE', 'KEEP', 'EXPAND',
 ] as const;
 
 export const functions = ['count', 'users', 'sessions', 'sum', 'avg', 'min', 'max', 'distinct', 'percentile'] as const;
@@ -17,7 +17,7 @@ export const units = [
 
 /** What may follow, offered as whole phrases. */
 export const phrases = [
-  'GROUP BY', 'ORDER BY', 'SINCE 30 days ago', 'IN TIME ZONE', 'RETENTION OF FIRST', 'ANY EVENT', 'STARTS WITH', 'ENDS WITH',
+  'GROUP BY', 'ORDER BY', 'SINCE 30 days ago', 'IN TIME ZONE', 'RETENTION OF FIRST', 'FLOW FROM', 'FLOW TO', 'ANY EVENT', 'STARTS WITH', 'ENDS WITH',
   'IN LAST 7 days', 'WITHIN 7 days', 'EVENTS OF', 'FROM events',
 ] as const;
 

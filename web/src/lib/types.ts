@@ -94,7 +94,7 @@ export interface TimelineEvent {
   seq?: number;
 }
 
-export type ReportKind = 'trends' | 'funnel' | 'retention' | 'timeline' | 'query' | 'users';
+export type ReportKind = 'trends' | 'funnel' | 'retention' | 'flow' | 'timeline' | 'query' | 'users';
 
 export interface SavedReport {
   id: string;
