@@ -91,13 +91,14 @@ export class DuckDb {
 
   questions = {
     "funnel of 3 steps in 7 days": `with a as (select u, ts from e where event='Product Viewed'), b as (select u, ts from e where event='Added to Cart'), c as (select u, ts from e where event='Charged'), b1 as (select b.u, b.ts, a.ts st from b asof join a on b.u=a.u and b.ts>=a.ts where b.ts-a.ts<=${WEEK}), c1 as (select c.u, b1.st from c asof join b1 on c.u=b1.u and c.ts>=b1.ts where c.ts-b1.st<=${WEEK}) select (select count(distinct u) from a), (select count(distinct u) from b1), (select count(distinct u) from c1)`,
-    "retention 90 x 90 days": `with f as (select u, min(ts//${DAY}) co from e where event='App Launched' group by 1), r as (select distinct u, ts//${DAY} d from e where event='Product Viewed') select strftime(make_timestamp(co*${DAY}*1000), '%Y-%m-%d'), d-co n, count(*) c from f join r using(u) where d>=co and d-co<=90 and co<${END / DAY} group by co, n`,
+    "retention 90 x 90 days": `with f as (select u, min(ts//${DAY}) co from e where event='App Launched' group by 1), r as (select distinct u, ts//${DAY} d from e where event='Product Viewed') select strftime(make_timestamp(co*${DAY}*1000), '%Y-%m-%d'), d-co n, count(*) c from f join r using(u) where d>=co and d-co<90 and co<${END / DAY} group by co, n`,
     "segment: at least 5 in 30 days": `select count(*) from (select u from e where event='Product Viewed' and ts>=${MARCH2} group by 1 having count(*)>=5)`,
     "users per day, 90 days": `select strftime(make_timestamp(d*${DAY}*1000), '%Y-%m-%d'), x from (select ts//${DAY} d, count(distinct u) x from e where event='Product Viewed' and ts<${END} group by 1)`,
     "users of 90 days, exact": `select count(distinct u) from e where event='Product Viewed' and ts<${END}`,
     "events per day of one type": `select strftime(make_timestamp(d*${DAY}*1000), '%Y-%m-%d'), x from (select ts//${DAY} d, count(*) x from e where event='Charged' and ts<${END} group by 1)`,
     "sum by category": `select category, sum(price)/100 x from e where event='Charged' and ts<${END} group by 1 order by 2 desc limit 100`,
     "top 10 products": `select product, count(*) x from e where event='Charged' and ts<${END} group by 1 order by 2 desc limit 10`,
+    "flow of 5 steps": `with f as (select u, min(ts) t from e where event='App Launched' and ts<${END} group by u), paths as (select p, count(*) c from (select e.u, min_by(event, ts, 6) p from e join f on e.u=f.u and e.ts>=f.t where ts<${END} group by 1) group by 1) select prefix, sum(c)::bigint from (select unnest(list_transform(range(1, len(p)+1), lambda k: p[1:k])) prefix, c from paths) group by 1 order by 2 desc limit 1000`,
   };
 }
 
@@ -170,13 +171,14 @@ export class ClickHouse {
 
   questions = {
     "funnel of 3 steps in 7 days": `select countIf(level>=1), countIf(level>=2), countIf(level>=3) from (select u, windowFunnel(${WEEK})(toUInt64(toUnixTimestamp64Milli(ts)), event='Product Viewed', event='Added to Cart', event='Charged') level from b.by_event where event in ('Product Viewed','Added to Cart','Charged') group by u)`,
-    "retention 90 x 90 days": `select toString(cohort), n, count() from (select cohort, n from (select u, min(if(event='App Launched',toDate(ts),NULL)) cohort, groupUniqArray(if(event='Product Viewed',toDate(ts),NULL)) seen from b.by_event where event in ('App Launched','Product Viewed') group by u having isNotNull(cohort)) array join arrayFilter(x->x>=0 and x<=90, arrayMap(d->d-cohort, seen)) as n) where cohort<'2025-04-01' group by cohort, n`,
+    "retention 90 x 90 days": `select toString(cohort), n, count() from (select cohort, n from (select u, min(if(event='App Launched',toDate(ts),NULL)) cohort, groupUniqArray(if(event='Product Viewed',toDate(ts),NULL)) seen from b.by_event where event in ('App Launched','Product Viewed') group by u having isNotNull(cohort)) array join arrayFilter(x->x>=0 and x<90, arrayMap(d->d-cohort, seen)) as n) where cohort<'2025-04-01' group by cohort, n`,
     "segment: at least 5 in 30 days": "select count() from (select u from b.by_day where event='Product Viewed' and ts>='2025-03-02' group by u having count()>=5)",
     "users per day, 90 days": "select toString(toDate(ts)) d, uniqExact(u) from b.by_day where event='Product Viewed' and ts<'2025-04-01' group by d",
     "users of 90 days, exact": "select uniqExact(u) from b.by_day where event='Product Viewed' and ts<'2025-04-01'",
     "events per day of one type": "select toString(toDate(ts)) d, count() from b.by_event where event='Charged' and ts<'2025-04-01' group by d",
     "sum by category": "select category, sum(price)/100 from b.by_event where event='Charged' and ts<'2025-04-01' group by category order by 2 desc limit 100",
     "top 10 products": "select product, count() c from b.by_event where event='Charged' and ts<'2025-04-01' group by product order by c desc limit 10",
+    "flow of 5 steps": "select prefix, sum(c) from (select p, count() c from (select u, arraySort(groupArray((ts, event))) s, arrayFirstIndex(x->x.2='App Launched', s) i, arrayMap(x->x.2, arraySlice(s, i, 6)) p from b.by_user where ts<'2025-04-01' group by u having i>0) group by p) array join arrayMap(k->arraySlice(p, 1, k), range(1, length(p)+1)) as prefix group by prefix order by 2 desc limit 1000",
   };
 }
 
