@@ -1,22 +1,22 @@
 /*
  * funnel_plain.c - the common funnel, without collecting anybody's events.
  *
- * Months run forward. For each user row a few flat arrays hold what chain.c keeps for one user: for
- * each step but the last the latest start of a chain that has reached it, and when it did. In a
- * month the runs of the steps are walked side by side, in the order of time.
+ * Months run forward. For each user row a few numbers hold what chain.c keeps for one user: for each
+ * step but the last the latest start of a chain that has reached it, and when it did. In a month the
+ * runs of the steps are walked side by side, by user.
  *
  * What makes it quick:
- *   - A first pass over runs alone tells how far a user could get at most: the longest prefix of
- *     steps all of which they did at some time. Who got there needs no more times.
- *   - Of a stretch of events of one step, uninterrupted by events of others, only one counts: the
- *     last of the first step (the latest start), the first of any other (a later one has the same
- *     chain before it). The rest is skipped by comparing times.
+ *   - It goes from the rare steps outward. A first pass over the runs of the later steps tells how far
+ *     a user could get at most: the longest prefix of steps that they did at some time. Who got there
+ *     needs no more times.
+ *   - Only users who did a later step in the month are walked. Of the others, who are most, just the
+ *     last time of the first step is carried on to the next month.
+ *   - Of the first step's events only the last one before a later step's counts: the others are passed
+ *     by without a look at the rest.
  *   - Ties: with TIES_ANY the earlier step goes first. Since no event is of two steps, any order of
  *     equal times is then allowed for. With TIES_SEQ the log decides.
  */
 #include "query/funnel_internal.h"
-
-#include "base/bits.h"
 
 #include <string.h>
 
@@ -30,19 +30,21 @@ struct lane {
     const uint32_t *time;
     const uint64_t *seq; /* TIES_SEQ only */
     uint32_t users;
-    uint32_t *index; /* [rows] of a user row: its run, if row[index] is it */
+    uint32_t at; /* the run whose turn it is */
 };
 
 struct plain {
     struct exec_task *task;
     const struct funnel_plan *plan;
     struct funnel_result *result;
+    struct arena *work;
     uint32_t steps;
     uint8_t *level;  /* [rows] */
     uint8_t *target; /* [rows] how far they could get */
-    /* [row * steps + step]: chains that have reached the step (from 0; the last isn't kept) */
-    int64_t *starts;
-    int64_t *ends;
+    /* [row * stride]: of chains that have reached a step (the last isn't kept), the latest starts,
+     * then when they reached it */
+    int64_t *chains;
+    uint32_t stride;
     struct lane lanes[TREE_STEPS_MAX];
 };
 
@@ -145,6 +147,7 @@ static struct err open_lane(struct plain *plain, uint32_t step, int32_t month)
     struct selection selection;
 
     lane->users = 0;
+    lane->at = 0;
     struct err err = exec_slice_open(task, compiled->events[0], month, &lane->slice);
     if (err.code || lane->slice.slice.users == 0)
         return err;
@@ -172,8 +175,6 @@ static struct err open_lane(struct plain *plain, uint32_t step, int32_t month)
         lane->seq = slice->seq;
         lane->users = slice->users;
     }
-    for (uint32_t u = 0; u < lane->users; u++)
-        lane->index[lane->row[u]] = u;
     return ok();
 }
 
@@ -193,19 +194,20 @@ static bool is_before(const struct plain *plain, const struct head *a, const str
     return plain->plan->config.ties != TIES_SEQ || a->seq[a->next] < b->seq[b->next];
 }
 
-static uint32_t collect_heads(struct plain *plain, uint32_t row, struct head *heads)
+/* The user's runs, whose turn is then over. */
+static uint32_t take_heads(struct plain *plain, uint32_t row, struct head *heads)
 {
     uint32_t living = 0;
     for (uint32_t step = 0; step < plain->steps; step++) {
-        const struct lane *lane = &plain->lanes[step];
+        struct lane *lane = &plain->lanes[step];
         struct head *head = &heads[step];
-        uint32_t u = lane->users ? lane->index[row] : 0;
         *head = (struct head){ .time = lane->time, .seq = lane->seq };
-        if (u >= lane->users || lane->row[u] != row)
+        if (lane->at == lane->users || lane->row[lane->at] != row)
             continue;
-        head->next = lane->start[u];
-        head->end = lane->start[u + 1];
-        living += head->next < head->end;
+        head->next = lane->start[lane->at];
+        head->end = lane->start[lane->at + 1];
+        lane->at++;
+        living++;
     }
     return living;
 }
@@ -255,37 +257,47 @@ static bool goes_on(const struct plain *plain, const struct head *head, uint32_t
     return is_earlier_step ? is_before(plain, head, second) : !is_before(plain, second, head);
 }
 
-static struct err walk_user(struct plain *plain, uint32_t row, int64_t base_ms)
+/* An event of a later step: the chain that it goes on, if one is within the window. */
+static struct err add_event(struct plain *plain, uint32_t row, uint32_t step, int64_t time_ms)
 {
-    struct head heads[TREE_STEPS_MAX];
-    int64_t *starts = plain->starts + (size_t)row * plain->steps;
-    int64_t *ends = plain->ends + (size_t)row * plain->steps;
-    uint32_t living = collect_heads(plain, row, heads);
+    int64_t *starts = plain->chains + (size_t)row * plain->stride;
+    int64_t *ends = starts + plain->steps - 1;
+    if (starts[step - 1] == NEVER || time_ms - starts[step - 1] > plain->plan->config.within_ms)
+        return ok();
+    struct err err = reach(plain, row, step, time_ms - ends[step - 1]);
+    if (step + 1 < plain->steps && starts[step - 1] > starts[step]) {
+        starts[step] = starts[step - 1];
+        ends[step] = time_ms;
+    }
+    return err;
+}
 
+static struct err add_start(struct plain *plain, uint32_t row, int64_t time_ms)
+{
+    int64_t *starts = plain->chains + (size_t)row * plain->stride;
+    starts[0] = time_ms;
+    starts[plain->steps - 1] = time_ms;
+    return reach(plain, row, 0, 0);
+}
+
+/* With TIES_SEQ: all steps' events in the order of the log. */
+static struct err walk_by_seq(struct plain *plain, uint32_t row, struct head *heads,
+                              uint32_t living, int64_t base_ms)
+{
     while (living > 0) {
         const struct head *second = NULL;
         uint32_t step = first_head(plain, heads, &second);
         struct head *head = &heads[step];
-        int64_t time_ms = base_ms + head->time[head->next];
         struct err err = ok();
-        if (step > 0 && starts[step - 1] != NEVER &&
-            time_ms - starts[step - 1] <= plain->plan->config.within_ms) {
-            err = reach(plain, row, step, time_ms - ends[step - 1]);
-            if (starts[step - 1] > starts[step]) {
-                starts[step] = starts[step - 1];
-                ends[step] = time_ms;
-            }
-        }
+        if (step > 0)
+            err = add_event(plain, row, step, base_ms + head->time[head->next]);
         /* The stretch of this step until another's turn. */
         uint32_t last = head->next;
         do
             last = head->next++;
         while (goes_on(plain, head, step, heads, second));
-        if (step == 0) {
-            err = reach(plain, row, 0, 0);
-            starts[0] = base_ms + head->time[last];
-            ends[0] = starts[0];
-        }
+        if (step == 0)
+            err = add_start(plain, row, base_ms + head->time[last]);
         if (err.code || plain->level[row] == plain->target[row])
             return err;
         living -= head->next == head->end;
@@ -293,86 +305,158 @@ static struct err walk_user(struct plain *plain, uint32_t row, int64_t base_ms)
     return ok();
 }
 
-/* The rows that have events this month and haven't got as far as they can. */
-static struct err walk_month(struct plain *plain, int32_t month)
+/* The later step whose event is next; equal times: the earlier step. 0: there are none left. */
+static inline uint32_t next_step(const struct head *heads, uint32_t steps)
+{
+    uint32_t first = 0;
+    uint32_t least = UINT32_MAX;
+    for (uint32_t step = 1; step < steps; step++) {
+        const struct head *head = &heads[step];
+        if (head->next < head->end && (first == 0 || head->time[head->next] < least)) {
+            least = head->time[head->next];
+            first = step;
+        }
+    }
+    return first;
+}
+
+/* The events of later steps in order; before each, the starts up to its time. */
+static struct err walk_by_time(struct plain *plain, uint32_t row, struct head *heads,
+                               int64_t base_ms)
+{
+    struct head *start = &heads[0];
+    for (uint32_t step = next_step(heads, plain->steps); step > 0;
+         step = next_step(heads, plain->steps)) {
+        uint32_t time = heads[step].time[heads[step].next++];
+        uint32_t first = start->next;
+        while (start->next < start->end && start->time[start->next] <= time)
+            start->next++;
+        struct err err = ok();
+        if (start->next > first)
+            err = add_start(plain, row, base_ms + start->time[start->next - 1]);
+        if (!err.code)
+            err = add_event(plain, row, step, base_ms + time);
+        if (err.code || plain->level[row] == plain->target[row])
+            return err;
+    }
+    return start->next < start->end ? add_start(plain, row, base_ms + start->time[start->end - 1])
+                                    : ok();
+}
+
+/* The first user who did a later step; UINT32_MAX: nobody is left. */
+static inline uint32_t next_row(const struct plain *plain)
+{
+    uint32_t row = UINT32_MAX;
+    for (uint32_t step = 1; step < plain->steps; step++) {
+        const struct lane *lane = &plain->lanes[step];
+        if (lane->at < lane->users && lane->row[lane->at] < row)
+            row = lane->row[lane->at];
+    }
+    return row;
+}
+
+/* Users up to `row` did just the first step this month. */
+static struct err carry_starts(struct plain *plain, uint32_t row, int64_t base_ms, bool is_last)
+{
+    struct lane *lane = &plain->lanes[0];
+    for (; lane->at < lane->users && lane->row[lane->at] < row; lane->at++) {
+        uint32_t own = lane->row[lane->at];
+        if (plain->level[own] >= plain->target[own])
+            continue;
+        struct err err = ok();
+        if (is_last || plain->target[own] == 1)
+            err = reach(plain, own, 0, 0);
+        else
+            err = add_start(plain, own, base_ms + lane->time[lane->start[lane->at + 1] - 1]);
+        if (err.code)
+            return err;
+    }
+    return ok();
+}
+
+static struct err walk_month(struct plain *plain, int32_t month, bool is_last)
 {
     struct exec_task *task = plain->task;
-    size_t words = bits_words(task->rows);
+    struct head heads[TREE_STEPS_MAX];
+    int64_t base_ms = civil_month_start_ms(month);
     arena_reset(task->scratch);
-    uint64_t *present = arena_calloc(task->scratch, words, sizeof *present);
-    if (!present)
-        return exec_no_memory();
     for (uint32_t step = 0; step < plain->steps; step++) {
         struct err err = open_lane(plain, step, month);
         if (err.code)
             return err;
-        const struct lane *lane = &plain->lanes[step];
-        for (uint32_t u = 0; u < lane->users; u++) {
-            if (plain->level[lane->row[u]] < plain->target[lane->row[u]])
-                bits_add(present, lane->row[u]);
-        }
     }
-    int64_t base_ms = civil_month_start_ms(month);
-    for (size_t word = 0; word < words; word++) {
-        for (uint64_t left = present[word]; left; left &= left - 1) {
-            uint32_t row = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
-            struct err err = walk_user(plain, row, base_ms);
-            if (err.code)
-                return err;
-        }
+    for (;;) {
+        uint32_t row = next_row(plain);
+        struct err err = carry_starts(plain, row, base_ms, is_last);
+        if (err.code || row == UINT32_MAX)
+            return err.code ? err : exec_check(task->exec);
+        uint32_t living = take_heads(plain, row, heads);
+        if (plain->level[row] >= plain->target[row])
+            continue;
+        if (plain->plan->config.ties == TIES_SEQ)
+            err = walk_by_seq(plain, row, heads, living, base_ms);
+        else
+            err = walk_by_time(plain, row, heads, base_ms);
+        if (err.code)
+            return err;
     }
-    return exec_check(task->exec);
 }
 
 static struct err take_arrays(struct plain *plain)
 {
-    struct arena *keep = plain->task->keep;
+    struct arena *work = plain->work;
     size_t rows = plain->task->rows;
-    plain->level = arena_calloc(keep, rows, 1);
-    plain->target = arena_calloc(keep, rows, 1);
-    plain->starts = arena_alloc(keep, rows * plain->steps * sizeof *plain->starts);
-    plain->ends = arena_alloc(keep, rows * plain->steps * sizeof *plain->ends);
-    plain->result->users = arena_calloc(keep, plain->steps, sizeof *plain->result->users);
-    if (!plain->level || !plain->target || !plain->starts || !plain->ends || !plain->result->users)
+    plain->stride = 2 * (plain->steps - 1);
+    plain->level = arena_calloc(work, rows, 1);
+    plain->target = arena_alloc(work, rows);
+    plain->chains = arena_alloc(work, rows * plain->stride * sizeof *plain->chains);
+    plain->result->users =
+        arena_calloc(plain->task->keep, plain->steps, sizeof *plain->result->users);
+    if (!plain->level || !plain->target || !plain->chains || !plain->result->users)
         return exec_no_memory();
-    for (uint32_t step = 0; step < plain->steps; step++) {
-        plain->lanes[step].index = arena_calloc(keep, rows, sizeof(uint32_t));
-        if (!plain->lanes[step].index)
-            return exec_no_memory();
-    }
-    for (size_t i = 0; i < rows * plain->steps; i++)
-        plain->starts[i] = NEVER;
+    memset(plain->target, 1, rows);
+    for (size_t i = 0; i < rows * plain->stride; i++)
+        plain->chains[i] = NEVER;
     plain->result->group_count = 1;
     return ok();
 }
 
-struct err funnel_run_plain(struct exec_task *task, const struct funnel_plan *plan,
-                            struct funnel_result *result)
+static struct err run_months(struct plain *plain)
 {
-    struct plain plain = {
-        .task = task, .plan = plan, .result = result, .steps = plan->config.steps
-    };
-    struct err err = take_arrays(&plain);
-    for (uint32_t step = 0; step < plain.steps && !err.code; step++)
-        err = mark_step(&plain, step);
-    if (err.code)
-        return err;
-
+    struct exec_task *task = plain->task;
+    const struct funnel_plan *plan = plain->plan;
     struct exec_range both = { plan->starts.from_ms, plan->follows.to_ms > plan->starts.to_ms
                                                          ? plan->follows.to_ms
                                                          : plan->starts.to_ms };
     const int32_t *months = NULL;
     uint32_t count = 0;
     arena_reset(task->scratch);
-    err = exec_months_of(task, plan->types, plan->type_count, both, &months, &count);
+    struct err err = exec_months_of(task, plan->types, plan->type_count, both, &months, &count);
     if (err.code)
         return err;
-    int32_t *kept = arena_alloc(task->keep, count * sizeof *kept);
+    int32_t *kept = arena_alloc(plain->work, count * sizeof *kept);
     if (!kept)
         return exec_no_memory();
     if (count > 0)
         memcpy(kept, months, count * sizeof *kept);
     for (uint32_t m = 0; m < count && !err.code; m++)
-        err = walk_month(&plain, kept[m]);
+        err = walk_month(plain, kept[m], m + 1 == count);
+    return err;
+}
+
+struct err funnel_run_plain(struct exec_task *task, const struct funnel_plan *plan,
+                            struct funnel_result *result)
+{
+    struct arena work;
+    struct plain plain = {
+        .task = task, .plan = plan, .result = result, .work = &work, .steps = plan->config.steps
+    };
+    arena_init(&work, task->scratch->limit_bytes / 2);
+    struct err err = take_arrays(&plain);
+    for (uint32_t step = 1; step < plain.steps && !err.code; step++)
+        err = mark_step(&plain, step);
+    if (!err.code)
+        err = run_months(&plain);
+    arena_done(&work);
     return err;
 }
