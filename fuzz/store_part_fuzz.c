@@ -36,8 +36,10 @@ static void append(struct tail *tail, uint32_t i)
 {
     struct bytes items[2] = { BYTES("one"), BYTES("two") };
     struct store_property properties[] = {
-        { 0, value_int(i * 1000) }, { 1, value_string(i % 3 ? BYTES("Pune") : BYTES("Delhi")) },
-        { 2, value_real(i / 4.0) }, { 3, { .type = VALUE_LIST, .count = i % 3, .items = items } },
+        { 0, value_int(i % USERS * 1000 + (i % 50 == 0)) },
+        { 1, value_string(i % 3 ? BYTES("Pune") : BYTES("Delhi")) },
+        { 2, value_real(i / 4.0) },
+        { 3, { .type = VALUE_LIST, .count = i % 3, .items = items } },
         { 4, value_bool(i % 2) },
     };
     struct store_event event = {

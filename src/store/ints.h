@@ -22,6 +22,7 @@ enum ints_encoding {
     INTS_REALS = 6,
     INTS_RAW64 = 7,
     INTS_CLOCKED = 8, /* as BLOCKS64: distances to what the part's clock says (store/seq_clock.h) */
+    INTS_STICKY = 9,  /* not one of these: store/sticky.h */
 };
 
 void ints_put_ascending(struct buf *to, const uint32_t *values, size_t count);

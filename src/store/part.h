@@ -182,6 +182,11 @@ MUST_CHECK struct err part_read64(struct part *part, uint32_t section, size_t to
 MUST_CHECK struct err part_read_seqs(struct part *part, const struct part_table *table,
                                      size_t first, size_t count, const uint32_t *times,
                                      uint64_t *to);
+/* Of a column's values, `width` 4 (codes) or 8 bytes each: those from `first` on, all of the user with
+ * this index in the table. The section holds `total`. */
+MUST_CHECK struct err part_read_some(struct part *part, const struct part_table *table,
+                                     uint32_t section, unsigned width, uint32_t total,
+                                     uint32_t user, uint32_t first, uint32_t count, void *to);
 /* Ascending sections without the last end: starts[count] = total is added. */
 MUST_CHECK struct err part_read_starts(struct part *part, uint32_t section, uint32_t count,
                                        uint32_t total, uint32_t *to);
@@ -239,6 +244,8 @@ struct part_writer {
     int32_t first_day;
     uint32_t days;
     uint32_t table_rows; /* of the table being written */
+    uint32_t table_users;
+    const uint32_t *table_start;
     uint64_t header_sum;
 };
 
@@ -246,8 +253,8 @@ struct part_writer {
 void part_writer_init(struct part_writer *writer, const struct part_head *identity,
                       const struct zone *zone, bool is_small, struct disk_file *file);
 void part_writer_done(struct part_writer *writer);
-/* Tables come in ascending order of their event type; columns follow their table. With is_small,
- * times and seqs must stay where they are until part_writer_order. */
+/* Tables come in ascending order of their event type; columns follow their table, and its
+ * starts stay until they have. With is_small, times and seqs must stay where they are until part_writer_order. */
 void part_writer_table(struct part_writer *writer, const struct part_rows *rows);
 /* A column over the table's events. Codes may be of any texts in any order, twice or unused. */
 void part_writer_column(struct part_writer *writer, uint32_t property, enum value_type type,

@@ -9,6 +9,7 @@
 #include "store/ints.h"
 #include "store/part.h"
 #include "store/seq_clock.h"
+#include "store/sticky.h"
 #include "store/view.h"
 
 #include <stdlib.h>
@@ -330,13 +331,80 @@ static struct err read_lists(struct part *part, uint32_t section, struct arena *
     return err;
 }
 
-static struct err read_numbers(struct part *part, uint32_t section, uint32_t events, uint32_t count,
-                               struct arena *arena, struct store_column *out)
+static struct err read_ints(struct bytes section, unsigned width, uint32_t total, uint32_t first,
+                            uint32_t count, void *to)
 {
+    struct ints ints;
+    struct err err = ints_open(section, total, &ints);
+    if (err.code)
+        return err;
+    return width == 4 ? ints_read32(&ints, first, count, to) : ints_read64(&ints, first, count, to);
+}
+
+struct err part_read_some(struct part *part, const struct part_table *table, uint32_t section,
+                          unsigned width, uint32_t total, uint32_t user, uint32_t first,
+                          uint32_t count, void *to)
+{
+    struct part_view view;
+    struct sticky sticky;
+    struct err err = part_open_section(part, section, &view);
+    if (err.code)
+        return err;
+    if (!sticky_is(view.bytes)) {
+        err = read_ints(view.bytes, width, total, first, count, to);
+    } else {
+        err = sticky_open(view.bytes, total, table->users, &sticky);
+        if (!err.code)
+            err = sticky_read_some(&sticky, width, user, first, count, to);
+    }
+    part_close_section(part, &view);
+    return err;
+}
+
+static struct err read_sticky(struct part *part, const struct part_table *table,
+                              struct bytes section, unsigned width, uint32_t count, void *to)
+{
+    struct sticky sticky;
+    uint32_t starts_section = part_find_section(part, table, SECTION_RUN_STARTS, 0, VALUE_NULL);
+    if (count != table->events)
+        return bad("store: a sticky column with gaps");
+    struct err err = sticky_open(section, count, table->users, &sticky);
+    if (err.code)
+        return err;
+    uint32_t *starts = malloc((table->users + (size_t)1) * 4);
+    if (!starts)
+        return no_room();
+    err = part_read_starts(part, starts_section, table->users, table->events, starts);
+    if (!err.code)
+        err = sticky_read(&sticky, width, starts, to);
+    free(starts);
+    return err;
+}
+
+/* All `count` values of a column. */
+static struct err read_values(struct part *part, const struct part_table *table, uint32_t section,
+                              unsigned width, uint32_t count, void *to)
+{
+    struct part_view view;
+    struct err err = part_open_section(part, section, &view);
+    if (err.code)
+        return err;
+    if (sticky_is(view.bytes))
+        err = read_sticky(part, table, view.bytes, width, count, to);
+    else
+        err = read_ints(view.bytes, width, count, 0, count, to);
+    part_close_section(part, &view);
+    return err;
+}
+
+static struct err read_numbers(struct part *part, const struct part_table *table, uint32_t section,
+                               uint32_t count, struct arena *arena, struct store_column *out)
+{
+    uint32_t events = table->events;
     uint64_t *values = arena_alloc(arena, (size_t)events * 8);
     if (!values)
         return no_room();
-    struct err err = part_read64(part, section, count, 0, count, values + (events - count));
+    struct err err = read_values(part, table, section, 8, count, values + (events - count));
     if (err.code)
         return err;
     if (out->present)
@@ -353,7 +421,7 @@ static struct err read_codes(struct part *part, const struct part_table *table, 
     uint32_t *codes = arena_alloc(arena, (size_t)events * 4);
     if (!codes)
         return no_room();
-    struct err err = part_read32(part, section, count, 0, count, codes + (events - count));
+    struct err err = read_values(part, table, section, 4, count, codes + (events - count));
     if (err.code)
         return err;
     uint32_t texts = part_find_section(part, table, SECTION_TEXTS, property, type);
@@ -392,7 +460,7 @@ struct err part_read_column(struct part *part, const struct part_table *table, u
     if (type == VALUE_STRING || type == VALUE_LIST)
         err = read_codes(part, table, property, type, section, count, arena, &column);
     else
-        err = read_numbers(part, section, table->events, count, arena, &column);
+        err = read_numbers(part, table, section, count, arena, &column);
     if (err.code)
         return err;
     *out = column;

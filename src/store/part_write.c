@@ -14,6 +14,7 @@
 #include "store/part.h"
 #include "store/seq_clock.h"
 #include "store/sort.h"
+#include "store/sticky.h"
 
 #include <stdlib.h>
 
@@ -351,6 +352,8 @@ void part_writer_table(struct part_writer *writer, const struct part_rows *rows)
     }
     head->events += rows->events;
     writer->table_rows = rows->events;
+    writer->table_users = rows->users;
+    writer->table_start = rows->start;
     note_seqs(writer, rows);
 
     put_ascending(writer, SECTION_RUN_ROWS, rows->row, rows->users);
@@ -414,6 +417,28 @@ static const uint32_t *dense32(struct part_writer *writer, const uint32_t *value
     return dense;
 }
 
+/* What was put since `from` are the column's values; where one a user and exceptions are smaller,
+ * they take its place. */
+static void try_sticky(struct part_writer *writer, size_t from, enum sticky_values kind,
+                       const void *values, uint32_t count)
+{
+    struct sticky_table table = {
+        .kind = kind,
+        .values = values,
+        .start = writer->table_start,
+        .users = writer->table_users,
+    };
+    size_t end = writer->image.len;
+    if (!writer->is_small || count != writer->table_rows || writer->table_users == count ||
+        writer->image.is_failed || !sticky_put(&writer->image, &table, &writer->scratch))
+        return;
+    size_t size = writer->image.len - end;
+    bool is_smaller = size < end - from;
+    if (is_smaller)
+        memmove(writer->image.ptr + from, writer->image.ptr + end, size);
+    writer->image.len = is_smaller ? from + size : end;
+}
+
 static void put_numbers(struct part_writer *writer, uint32_t property, enum value_type type,
                         const struct store_column *column, uint32_t count)
 {
@@ -430,6 +455,7 @@ static void put_numbers(struct part_writer *writer, uint32_t property, enum valu
         ints_put_blocks64(&writer->image, (const int64_t *)values, count);
     else
         ints_put_packed64(&writer->image, values, count);
+    try_sticky(writer, from, type == VALUE_REAL ? STICKY_REALS : STICKY_INTEGERS, values, count);
     end_section(writer, from, SECTION_VALUES, property, type);
 }
 
@@ -441,6 +467,7 @@ static void put_codes(struct part_writer *writer, uint32_t property, enum value_
         ints_put_blocks32(&writer->image, codes, count);
     else
         ints_put_packed32(&writer->image, codes, count);
+    try_sticky(writer, from, STICKY_CODES, codes, count);
     end_section(writer, from, SECTION_VALUES, property, type);
 }
 

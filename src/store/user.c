@@ -29,6 +29,7 @@ struct user_column {
 struct user_run {
     struct part *part;
     const struct part_table *table;
+    uint32_t user; /* index in the table */
     uint32_t from;
     uint32_t count;
     uint32_t *times;
@@ -125,6 +126,7 @@ static struct err add_run(struct user_month *m, struct part *part, const struct 
     m->runs[m->run_count++] = (struct user_run){
         .part = part,
         .table = table,
+        .user = index,
         .from = bounds[0],
         .count = bounds[1] - bounds[0],
     };
@@ -415,10 +417,12 @@ static struct err fill_values(struct user_month *m, const struct user_run *run, 
         return no_room();
     if (has_texts) {
         uint32_t *codes = (uint32_t *)raw;
-        struct err err = part_read32(run->part, section, total, first, count, codes);
+        struct err err = part_read_some(run->part, run->table, section, 4, total, run->user, first,
+                                        count, codes);
         return err.code ? err : fill_texts(m, run, column, codes, count, column->values);
     }
-    struct err err = part_read64(run->part, section, total, first, count, raw);
+    struct err err =
+        part_read_some(run->part, run->table, section, 8, total, run->user, first, count, raw);
     for (uint32_t i = 0; i < count && !err.code; i++)
         column->values[i] = number_value(column->type, raw[i]);
     return err;

@@ -5,6 +5,7 @@
 #include "store/ints.h"
 #include "store/part.h"
 #include "store/seq_clock.h"
+#include "store/sticky.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -213,6 +214,131 @@ static void a_damaged_clock_is_found_or_read_within_bounds(void **state)
     buf_done(&section);
 }
 
+/* --- sticky columns ----------------------------------------------------------- */
+
+/* Users of 1 to 9 events, whose values are their own but for one in `rare`. */
+static uint32_t make_users(struct rng *rng, uint32_t users, uint64_t rare, uint64_t *values,
+                           uint32_t *start)
+{
+    uint32_t events = 0;
+    for (uint32_t u = 0; u < users; u++) {
+        uint32_t count = 1 + (uint32_t)rng_below(rng, 9);
+        uint64_t own = rng_below(rng, 1000);
+        start[u] = events;
+        for (uint32_t i = 0; i < count; i++)
+            values[events++] = rng_below(rng, rare) ? own : rng_below(rng, 1 << 20);
+    }
+    start[users] = events;
+    return events;
+}
+
+static void expect_sticky(const struct sticky_table *table, struct bytes section)
+{
+    static uint64_t read[EVENTS];
+    struct sticky sticky;
+    unsigned width = table->kind == STICKY_CODES ? 4 : 8;
+    uint32_t events = table->start[table->users];
+    must(sticky_open(section, events, table->users, &sticky));
+    must(sticky_read(&sticky, width, table->start, read));
+    assert_memory_equal(read, table->values, (size_t)events * width);
+    for (uint32_t u = 0; u < table->users; u++)
+        for (uint32_t first = table->start[u]; first < table->start[u + 1]; first++) {
+            uint32_t count = table->start[u + 1] - first;
+            must(sticky_read_some(&sticky, width, u, first, count, read));
+            assert_memory_equal(read, (const uint8_t *)table->values + (size_t)first * width,
+                                (size_t)count * width);
+        }
+}
+
+static void a_column_of_the_users_own_values_comes_back(void **state)
+{
+    static uint64_t values[EVENTS];
+    static uint32_t codes[EVENTS];
+    static double reals[EVENTS];
+    static uint32_t start[EVENTS];
+    struct rng rng;
+    struct buf section;
+    struct arena scratch;
+    (void)state;
+    rng_init(&rng, 6);
+    buf_init(&section, 1 << 20);
+    arena_init(&scratch, 1 << 20);
+    for (uint32_t users = 1; users < 330; users += 1 + users / 9) {
+        uint32_t events = make_users(&rng, users, 30, values, start);
+        for (uint32_t i = 0; i < events; i++) {
+            codes[i] = (uint32_t)values[i];
+            reals[i] = (double)values[i] / 4;
+        }
+        struct sticky_table tables[] = {
+            { STICKY_CODES, codes, start, users },
+            { STICKY_INTEGERS, values, start, users },
+            { STICKY_REALS, reals, start, users },
+        };
+        for (uint32_t k = 0; k < 3; k++) {
+            buf_reset(&section);
+            if (sticky_put(&section, &tables[k], &scratch))
+                expect_sticky(&tables[k], buf_bytes(&section));
+            else
+                assert_int_equal(section.len, 0);
+        }
+        arena_reset(&scratch);
+    }
+    arena_done(&scratch);
+    buf_done(&section);
+}
+
+static void a_column_that_changes_with_each_event_is_not_sticky(void **state)
+{
+    static uint64_t values[EVENTS];
+    static uint32_t start[EVENTS];
+    struct rng rng;
+    struct buf section;
+    struct arena scratch;
+    (void)state;
+    rng_init(&rng, 7);
+    buf_init(&section, 1 << 20);
+    arena_init(&scratch, 1 << 20);
+    (void)make_users(&rng, 300, 1, values, start);
+    struct sticky_table table = { STICKY_INTEGERS, values, start, 300 };
+    assert_false(sticky_put(&section, &table, &scratch));
+    assert_int_equal(section.len, 0);
+    arena_done(&scratch);
+    buf_done(&section);
+}
+
+static void a_damaged_sticky_column_is_found_or_read_within_bounds(void **state)
+{
+    static uint64_t values[EVENTS];
+    static uint64_t read[EVENTS];
+    static uint32_t start[EVENTS];
+    struct rng rng;
+    struct buf section;
+    struct arena scratch;
+    struct sticky sticky;
+    (void)state;
+    rng_init(&rng, 8);
+    buf_init(&section, 1 << 20);
+    arena_init(&scratch, 1 << 20);
+    uint32_t events = make_users(&rng, 300, 30, values, start);
+    struct sticky_table table = { STICKY_INTEGERS, values, start, 300 };
+    assert_true(sticky_put(&section, &table, &scratch));
+    for (size_t cut = 0; cut < section.len; cut++) {
+        struct err err = sticky_open(bytes_of(section.ptr, cut), events, 300, &sticky);
+        assert_int_equal(err.code, ERR_CORRUPT);
+    }
+    for (size_t i = 0; i < section.len; i++) {
+        uint8_t was = section.ptr[i];
+        section.ptr[i] = (uint8_t)(was ^ 1u << rng_below(&rng, 8));
+        struct err err = sticky_open(buf_bytes(&section), events, 300, &sticky);
+        if (!err.code)
+            err = sticky_read(&sticky, 8, start, read);
+        assert_true(err.code == ERR_NONE || err.code == ERR_CORRUPT);
+        section.ptr[i] = was;
+    }
+    arena_done(&scratch);
+    buf_done(&section);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +348,9 @@ int main(void)
         cmocka_unit_test(parts_of_a_few_events_come_back),
         cmocka_unit_test(a_clock_is_the_same_on_every_machine),
         cmocka_unit_test(a_damaged_clock_is_found_or_read_within_bounds),
+        cmocka_unit_test(a_column_of_the_users_own_values_comes_back),
+        cmocka_unit_test(a_column_that_changes_with_each_event_is_not_sticky),
+        cmocka_unit_test(a_damaged_sticky_column_is_found_or_read_within_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
