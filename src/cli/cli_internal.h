@@ -55,6 +55,8 @@ int command_export(struct cli *cli);
 int command_user(struct cli *cli);
 int command_check(struct cli *cli);
 int command_check_sizes(struct cli *cli); /* --sizes */
+int command_backup(struct cli *cli);
+int command_restore(struct cli *cli);
 int command_admin(struct cli *cli);
 int command_config(struct cli *cli);
 

@@ -45,6 +45,19 @@ static const struct cli_command commands[] = {
       "  kolam check --data data --deep\n"
       "  kolam check --data data --sizes --format table\n",
       command_check },
+    { "backup", "copies a folder, also while a server runs on it",
+      "--to FOLDER [--data DIR] | --verify FOLDER", "data to verify",
+      "What was acknowledged before it began is in it. The server isn't disturbed. A second backup "
+      "into\n"
+      "the same folder takes its place when it's complete, and copies only what is new.\n\n"
+      "  kolam backup --data data --to /backup/kolam\n"
+      "  kolam backup --verify /backup/kolam\n",
+      command_backup },
+    { "restore", "brings a backup back into an empty folder", "--from FOLDER --data DIR",
+      "data from",
+      "Every checksum is verified before the folder counts.\n\n"
+      "  kolam restore --from /backup/kolam --data data2\n",
+      command_restore },
     { "admin", "projects, keys, people, the audit log", "WHAT …",
       "data project scopes name email role organisation time-zone format",
       "  kolam admin project create NAME --time-zone ZONE\n"

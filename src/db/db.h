@@ -51,6 +51,9 @@ struct db {
  * ":memory:" is kept nowhere. */
 MUST_CHECK struct err db_open_sqlite(const char *path, struct db **out);
 
+/* A copy of one moment of the database at `from`, which others may be using, as a new file `to`. */
+MUST_CHECK struct err db_copy_sqlite(const char *from, const char *to);
+
 /* Step n of `steps` (numbered from 1) brings version n - 1 to n, each in its own transaction.
  * ERR_INVALID: the data was written by a newer program. */
 MUST_CHECK struct err db_migrate(struct db *db, const char *const *steps, int count);

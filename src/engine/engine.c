@@ -16,6 +16,12 @@ struct err engine_open(const struct engine_config *config, struct engine **out)
     struct err err = disk_lock(config->disk, "LOCK", &engine->lock);
     if (err.code)
         goto fail;
+    bool is_restoring = false;
+    err = disk_exists(config->disk, RESTORING_NAME, &is_restoring);
+    if (!err.code && is_restoring)
+        err = err_new(ERR_INVALID, "a restore into it was cut short: empty it and restore again");
+    if (err.code)
+        goto fail;
     err = disk_make_dir(config->disk, "projects");
     if (err.code)
         goto fail;

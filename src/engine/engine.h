@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "catalog/catalog.h"
+#include "engine/backup.h"
 #include "identity/identity.h"
 #include "query/query.h"
 #include "store/store.h"
@@ -42,7 +43,8 @@ struct engine_config {
     void *ctx;
 };
 
-/* Locks the folder: ERR_BUSY when another process has it. */
+/* Locks the folder: ERR_BUSY when another process has it. ERR_INVALID: a restore into it isn't
+ * finished. */
 MUST_CHECK struct err engine_open(const struct engine_config *config, struct engine **out);
 /* Applies what was submitted, checkpoints, closes every project. */
 void engine_close(struct engine *engine);

@@ -128,3 +128,30 @@ struct err log_scan(struct bytes image, uint64_t from, log_visit_fn *visit, void
     *found_out = found;
     return ok();
 }
+
+static struct err visit_nothing(void *ctx, uint64_t position, uint32_t count, struct bytes batch)
+{
+    (void)ctx;
+    (void)position;
+    (void)count;
+    (void)batch;
+    return ok();
+}
+
+struct err log_find_whole(struct bytes image, struct log_whole *out)
+{
+    struct log_header header;
+    struct log_found found;
+    *out = (struct log_whole){ .bytes = 0 };
+    if (!log_header_decode(image, &header)) {
+        out->is_damaged = image.len >= LOG_HEADER_BYTES;
+        return ok();
+    }
+    struct err err = log_scan(image, 0, visit_nothing, NULL, &found);
+    if (!err.code)
+        *out = (struct log_whole){ .bytes = found.end_offset,
+                                   .first = header.first,
+                                   .next = found.next_position,
+                                   .is_damaged = found.end == LOG_ENDS_DAMAGED };
+    return err;
+}

@@ -88,6 +88,17 @@ MUST_CHECK struct err log_open_files(const struct log_files_config *config, uint
 MUST_CHECK struct err log_check_files(struct disk *disk, const char *dir,
                                       struct log_damage *damage_out, struct log_stats *stats_out);
 
+/* What of the bytes of a file, read while another process may append to it, is whole: its header and
+ * frames. 0 bytes: not even the header. is_damaged: what follows can't be the rest of an append, unless
+ * it was written while it was read. */
+struct log_whole {
+    uint64_t bytes;
+    uint64_t first; /* position of the file's first command */
+    uint64_t next;  /* behind its last whole one */
+    bool is_damaged;
+};
+MUST_CHECK struct err log_find_whole(struct bytes image, struct log_whole *out);
+
 MUST_CHECK static inline struct err log_submit(struct log *log, struct log_entry *entry)
 {
     return log->ops->submit(log, entry);

@@ -208,6 +208,14 @@ MUST_CHECK struct err store_open_files(const struct store_files_config *config,
                                        uint64_t *position_out, struct buf *extra,
                                        struct store **out);
 
+/* The files that a manifest's bytes name (paths begin with `dir`), each with its size and a number that
+ * pins its content, the position, and the caller's words. An error of `visit` ends it. For copying a
+ * store that another process may be writing. ERR_CORRUPT. */
+typedef struct err store_file_fn(void *ctx, const char *path, uint64_t size, uint64_t pin);
+MUST_CHECK struct err store_manifest_files(struct bytes manifest, const char *dir,
+                                           store_file_fn *visit, void *ctx, uint64_t *position_out,
+                                           struct buf *extra);
+
 /* Reads everything of a store that nobody has open: each checksum, each count, each order; tells
  * every damage with its file and place. `is_deep` recounts what is derived. */
 typedef void store_damage_fn(void *ctx, const char *file, uint64_t offset, const char *what);

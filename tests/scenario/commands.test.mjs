@@ -21,7 +21,7 @@ const line = (i) => JSON.stringify({ identity: `u${i % 10}`, event: i % 2 ? "Odd
 
 test("help has examples, and wrong usage ends with 2 and one line", () => {
   assert.match(kolam(["--help"]).stdout, /serve .*\n[\s\S]*import/);
-  for (const command of ["serve", "demo", "import", "query", "export", "user", "check", "admin", "config"]) {
+  for (const command of ["serve", "demo", "import", "query", "export", "user", "check", "backup", "restore", "admin", "config"]) {
     const help = kolam([command, "--help"]);
     assert.equal(help.status, 0);
     assert.match(help.stdout, new RegExp(`usage: kolam ${command}`));
