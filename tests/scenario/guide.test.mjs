@@ -85,8 +85,9 @@ async function settle() {
 const tidy = (text) => text.replaceAll(server.url, "http://127.0.0.1:8080").replace(/[ \t\r]+$/gm, "").trimEnd();
 const pattern = (text) => new RegExp(`^${tidy(text).split("…").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("[\\s\\S]*?")}$`);
 
+// What is in C is tests/unit/embed's: it wants the library, not the server.
 function blocksOf(page) {
-  return [...page.matchAll(FENCE)].map((m) => ({ language: m[1], isAnswer: m[2] === "answer", status: Number(m[3] ?? 0),
+  return [...page.matchAll(FENCE)].filter((m) => m[1] !== "c").map((m) => ({ language: m[1], isAnswer: m[2] === "answer", status: Number(m[3] ?? 0),
     text: m[4], at: m.index, length: m[0].length, line: page.slice(0, m.index).split("\n").length }));
 }
 
