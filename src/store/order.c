@@ -295,8 +295,8 @@ static struct err list_runs(struct order_build *b, const struct row_set *dead,
 
 static struct err join_sources(struct order_build *b, const struct row_set *dead)
 {
-    struct run *runs;
-    uint32_t count;
+    struct run *runs = NULL;
+    uint32_t count = 0;
     size_t events = 0;
     struct err err = join_types(b);
     if (!err.code)
