@@ -14,6 +14,7 @@ const Home = lazy(() => import('./pages/home'));
 const Live = lazy(() => import('./pages/live'));
 const Trends = lazy(() => import('./pages/trends'));
 const Funnels = lazy(() => import('./pages/funnels'));
+const Flows = lazy(() => import('./pages/flows'));
 const Retention = lazy(() => import('./pages/retention'));
 const People = lazy(() => import('./pages/users'));
 const Person = lazy(() => import('./pages/user'));
@@ -52,6 +53,7 @@ const pages: [string, string, () => ReactNode][] = [
   ['/live', 'Live', () => <Live />],
   ['/trends', 'Trends', () => <Trends />],
   ['/funnels', 'Funnels', () => <Funnels />],
+  ['/flows', 'Flows', () => <Flows />],
   ['/retention', 'Retention', () => <Retention />],
   ['/users', 'Users', () => <People />],
   ['/user', 'User', () => <Person />],

@@ -1,5 +1,6 @@
 import { useMutation, useQuery, useQueryClient, type UseMutationResult } from '@tanstack/react-query';
 import { toast } from 'sonner';
+import { flowOf } from '@/model/flow';
 import { funnelOf } from '@/model/funnel';
 import { retentionOf } from '@/model/retention';
 import { trendsOf } from '@/model/trends';
@@ -92,7 +93,9 @@ export function viewOf(report: SavedReport): View | null {
   const funnel = funnelOf(tree);
   if (funnel) return { page: 'funnels', state: funnel };
   const retention = retentionOf(tree);
-  return retention ? { page: 'retention', state: retention } : null;
+  if (retention) return { page: 'retention', state: retention };
+  const flow = flowOf(tree);
+  return flow ? { page: 'flows', state: flow } : null;
 }
 
 /** Where a saved report opens: in its builder, or as CQL when no builder can show it. */

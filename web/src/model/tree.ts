@@ -88,7 +88,22 @@ export interface RetentionTree {
   time_zone?: string;
 }
 
-export type Tree = SelectTree | FunnelTree | RetentionTree | { report: string; [key: string]: unknown };
+export interface FlowTree {
+  report: 'flow';
+  direction?: string;
+  start: Step;
+  steps?: number;
+  within?: string;
+  collapse?: boolean;
+  hide?: string[];
+  keep?: string[];
+  expand?: { event: string; property: string }[];
+  limit?: number;
+  span?: Span;
+  time_zone?: string;
+}
+
+export type Tree = SelectTree | FunnelTree | RetentionTree | FlowTree | { report: string; [key: string]: unknown };
 
 export type TimeUnit = 'minute' | 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
 

@@ -7,6 +7,7 @@ import { number } from '@/lib/format';
 import { draftOf, reportHref, useReportActions, useReports, viewOf } from '@/lib/reports';
 import { ago, dateTime, day } from '@/lib/time';
 import type { Answer, Catalog, Cell, SavedReport } from '@/lib/types';
+import { flowTree, type FlowState } from '@/model/flow';
 import { funnelTree, type FunnelState } from '@/model/funnel';
 import { calendar as makeCalendar, calendarOf, defaultRange, resolve, type Calendar, type Dates, type Range } from '@/model/range';
 import { retentionTree, type RetentionState } from '@/model/retention';
@@ -151,6 +152,10 @@ function questionOf(report: SavedReport, calendar: Calendar): { trend?: TrendInp
   if (view?.page === 'retention') {
     const state = view.state as RetentionState;
     return { trees: [retentionTree(state, resolveFor(calendar, state.range, state.start?.events), state.unit ?? 'month')] };
+  }
+  if (view?.page === 'flows') {
+    const state = view.state as FlowState;
+    return { trees: [flowTree(state, resolveFor(calendar, state.range, state.start.events))] };
   }
   return { trees: [report.query as Tree] };
 }

@@ -1,4 +1,4 @@
-import { Activity, Filter, Home, Repeat2, Settings, Terminal, TrendingUp, Users, type LucideIcon } from 'lucide-react';
+import { Activity, Filter, Home, Repeat2, Settings, Terminal, TrendingUp, Users, Workflow, type LucideIcon } from 'lucide-react';
 
 export interface Place {
   path: string;
@@ -13,6 +13,7 @@ export const places: readonly Place[] = [
   { path: 'live', label: 'Live', icon: Activity, key: 'l' },
   { path: 'trends', label: 'Trends', icon: TrendingUp, key: 't' },
   { path: 'funnels', label: 'Funnels', icon: Filter, key: 'f' },
+  { path: 'flows', label: 'Flows', icon: Workflow, key: 'w' },
   { path: 'retention', label: 'Retention', icon: Repeat2, key: 'r' },
   { path: 'users', label: 'Users', icon: Users, key: 'u' },
   { path: 'query', label: 'Query', icon: Terminal, key: 'q' },

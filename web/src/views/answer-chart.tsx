@@ -2,16 +2,18 @@ import { useMemo } from 'react';
 import { TimeChart, type ChartLine } from '@/charts/time-chart';
 import { cell, compact, number } from '@/lib/format';
 import type { Answer, Cell } from '@/lib/types';
+import { readFlow } from '@/model/flow';
 import { readFunnel } from '@/model/funnel';
 import { bucketName } from '@/model/range';
 import { readRetention, retentionUnits, type RetentionUnit } from '@/model/retention';
 import { isTimeUnit, keyName, type Key, type TimeUnit } from '@/model/tree';
+import { FlowDiagram } from './flow-view';
 import { FunnelBars } from './funnel-view';
 import { HeatMap } from './retention-view';
 
 /** How an answer can be drawn; null when only its table makes sense. */
 export type Picture =
-  | { kind: 'funnel' | 'retention' | 'figures' }
+  | { kind: 'funnel' | 'retention' | 'flow' | 'figures' }
   | { kind: 'time'; unit: TimeUnit; names: string[]; lines: ChartLine[]; hidden: number }
   | { kind: 'bars'; rows: { name: string; value: number }[]; measure: string; hidden: number };
 
@@ -25,6 +27,7 @@ function isNumeric(answer: Answer, column: number): boolean {
 export function pictureOf(answer: Answer): Picture | null {
   if (answer.rows.length === 0) return null;
   if (answer.report === 'funnel') return { kind: 'funnel' };
+  if (answer.report === 'flow') return { kind: 'flow' };
   if (answer.report === 'retention') return { kind: 'retention' };
   if (answer.report === 'segment' && answer.rows.length === 1) return { kind: 'figures' };
   if (answer.report !== 'select' && answer.report !== 'trend' && answer.report !== 'trends') return null;
@@ -73,6 +76,8 @@ export function AnswerChart({ answer, picture, label, small }: { answer: Answer;
       return <Funnel answer={answer} small={small} />;
     case 'retention':
       return <Heat answer={answer} label={label} small={small} />;
+    case 'flow':
+      return <Flow answer={answer} label={label} small={small} />;
     case 'figures':
       return <Figures answer={answer} />;
     case 'bars':
@@ -93,6 +98,12 @@ export function AnswerChart({ answer, picture, label, small }: { answer: Answer;
 function Funnel({ answer, small }: { answer: Answer; small?: boolean }) {
   const groups = useMemo(() => readFunnel(answer).slice(0, 6), [answer]);
   return <FunnelBars groups={groups} height={small ? 120 : 240} small={small} />;
+}
+
+function Flow({ answer, label, small }: { answer: Answer; label: string; small?: boolean }) {
+  const nodes = useMemo(() => readFlow(answer), [answer]);
+  const tree = answer.query as { direction?: string } | undefined;
+  return <FlowDiagram nodes={nodes} backwards={tree?.direction === 'to'} label={label} small={small} />;
 }
 
 function Heat({ answer, label, small }: { answer: Answer; label: string; small?: boolean }) {
