@@ -16,6 +16,7 @@ test('the link signs in, and what is sent to the browser has a strict policy', a
 
 await import('./pages.mjs');
 await import('./builders.mjs');
+await import('./flows.mjs');
 await import('./query.mjs');
 await import('./states.mjs');
 await import('./clients.mjs');

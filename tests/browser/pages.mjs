@@ -12,6 +12,7 @@ const pages = {
   live: '/live',
   trends: `/trends?${q({ series: [{ events: ['Item Purchased'], measure: 'count' }], by: { on: 'event', name: 'Brand' }, range, unit: 'week' })}`,
   funnels: `/funnels?${q(funnel)}`,
+  flows: `/flows?${q({ start: { events: ['Campaign Received'] }, collapse: true, range })}`,
   retention: `/retention?${q({ start: { events: ['Item Purchased'] }, back: { events: ['Item Purchased'] }, first: true, unit: 'month', periods: 11, range })}`,
   users: '/users',
   user: '/user?id=1',

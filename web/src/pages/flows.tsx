@@ -22,7 +22,7 @@ export default function Flows() {
 const empty: FlowState = { start: { events: [] } };
 
 const windows = [
-  { value: '', label: 'The whole range' },
+  { value: 'range', label: 'The whole range' },
   { value: '30m', label: '30 minutes' },
   { value: '1h', label: '1 hour' },
   { value: '6h', label: '6 hours' },
@@ -111,7 +111,8 @@ function Line({ label, children }: { label: string; children: ReactNode }) {
 }
 
 function Path({ state, set, drop }: Part) {
-  const within = windows.some(({ value }) => value === (state.within ?? '')) ? windows : [...windows, { value: state.within ?? '', label: state.within ?? '' }];
+  const window = state.within ?? 'range';
+  const choices = windows.some(({ value }) => value === window) ? windows : [...windows, { value: window, label: window }];
   return (
     <div className="panel grid gap-2 p-2.5">
       <Line label="Steps">
@@ -124,7 +125,7 @@ function Path({ state, set, drop }: Part) {
         />
       </Line>
       <Line label="Within">
-        <Choice label="How far from the event" className="grow" value={state.within ?? ''} options={within} onChange={(next) => (next ? set({ within: next }) : drop('within'))} />
+        <Choice label="How far from the event" className="grow" value={window} options={choices} onChange={(next) => (next === 'range' ? drop('within') : set({ within: next }))} />
       </Line>
       <Line label="Repeats">
         <Choice

@@ -1,5 +1,5 @@
 import clsx from 'clsx';
-import { useId, useMemo, useRef, useState, type KeyboardEvent } from 'react';
+import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import { CsvButton, Panel } from '@/builder/report-page';
 import { colour } from '@/charts/palette';
 import { download, fileName, toCsv } from '@/lib/csv';
@@ -134,6 +134,20 @@ function cut(text: string, letters: number): string {
   return text.length > letters ? `${text.slice(0, letters - 1)}…` : text;
 }
 
+/** As wide as there's room for, within reason; narrower screens scroll. */
+function useColumnWidth(count: number, least: number) {
+  const frame = useRef<HTMLDivElement>(null);
+  const [room, setRoom] = useState(0);
+  useEffect(() => {
+    const element = frame.current;
+    if (!element) return;
+    const observer = new ResizeObserver(([entry]) => setRoom(Math.floor(entry?.contentRect.width ?? 0)));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  return { frame, column: Math.max(least, Math.min(Math.floor(room / Math.max(count, 1)), 280)) };
+}
+
 /** A column for each step; a bar for each path so far, as high as it has users, and ribbons to what came next. */
 export function FlowDiagram({ nodes, backwards, label, small }: { nodes: FlowNode[]; backwards: boolean; label: string; small?: boolean }) {
   const { dark } = useTheme();
@@ -147,26 +161,30 @@ export function FlowDiagram({ nodes, backwards, label, small }: { nodes: FlowNod
     const names = [...sums].sort((a, b) => b[1] - a[1]).map(([name]) => name);
     return (name: string): string => (names.indexOf(name) < colours ? colour(names.indexOf(name), dark) : colour(colours, dark));
   }, [columns, dark]);
-  const drawing = useMemo(() => draw(columns, backwards, paintOf, small ? { column: 116, bars: 130, slot: 26 } : { column: 186, bars: 340, slot: 30 }), [columns, backwards, paintOf, small]);
+  const { frame, column } = useColumnWidth(columns.length, small ? 96 : 132);
+  const drawing = useMemo(
+    () => draw(columns, backwards, paintOf, { column, bars: small ? 130 : 340, slot: small ? 26 : 30 }),
+    [columns, backwards, paintOf, small, column],
+  );
   const all = total(columns);
-  const letters = small ? 14 : 22;
+  const letters = Math.floor((column - barWidth - 8) / (small ? 6.4 : 7));
   const shown = active && nodes.includes(active) ? active : null;
 
   const move = (event: KeyboardEvent, node: FlowNode): void => {
-    const column = columns[node.depth]?.nodes ?? [];
+    const beside = columns[node.depth]?.nodes ?? [];
     const [deeper, back] = backwards ? ['ArrowLeft', 'ArrowRight'] : ['ArrowRight', 'ArrowLeft'];
     const next =
       event.key === deeper ? columns[node.depth + 1]?.nodes.find((child) => child.parent === node)
       : event.key === back ? node.parent
-      : event.key === 'ArrowDown' ? column[column.indexOf(node) + 1]
-      : event.key === 'ArrowUp' ? column[column.indexOf(node) - 1]
+      : event.key === 'ArrowDown' ? beside[beside.indexOf(node) + 1]
+      : event.key === 'ArrowUp' ? beside[beside.indexOf(node) - 1]
       : undefined;
     if (event.key.startsWith('Arrow')) event.preventDefault();
     if (next) svg.current?.querySelector<SVGGElement>(`[data-node="${next.id}"]`)?.focus();
   };
   return (
     <div>
-      <div className="overflow-x-auto" role="group" aria-label={label}>
+      <div ref={frame} className="overflow-x-auto" role="group" aria-label={label}>
         <svg ref={svg} width={drawing.width} height={drawing.height} viewBox={`0 0 ${drawing.width} ${drawing.height}`} className="block" onPointerLeave={() => setActive(null)}>
           <defs>
             <linearGradient id={fade} x1={backwards ? 1 : 0} x2={backwards ? 0 : 1}>
@@ -200,7 +218,8 @@ export function FlowDiagram({ nodes, backwards, label, small }: { nodes: FlowNod
                 className="flow-node cursor-default outline-none"
                 onPointerEnter={() => setActive(node)} onFocus={() => setActive(node)} onBlur={() => setActive(null)} onKeyDown={(event) => move(event, node)}
               >
-                <rect x={box.x} y={box.y - 3} width={170} height={Math.max(box.height, 30) + 4} fill="transparent" />
+                <title>{describe(node, all, backwards)}</title>
+                <rect x={box.x} y={box.y - 3} width={column - 8} height={Math.max(box.height, 30) + 4} fill="transparent" />
                 {text}
               </g>
             );
