@@ -221,8 +221,8 @@ struct whole {
     struct values *values;
     struct intern *groups; /* rows of the whole's value numbers */
     uint64_t *users;       /* [group * steps + step] */
-    struct funnel_time *times;
     size_t time_count;
+    uint32_t **numbers; /* by shard: of each of its groups, the number here */
 };
 
 static struct err join_group(const struct funnel_run *run, const struct funnel_result *result,
@@ -239,16 +239,15 @@ static struct err join_group(const struct funnel_run *run, const struct funnel_r
     return intern_put(whole->groups, bytes_of(row, keys * sizeof *row), out, NULL);
 }
 
-static struct err join_groups(struct exec *exec, const struct funnel_run *run, struct whole *whole,
-                              uint32_t **numbers)
+static struct err join_groups(struct exec *exec, const struct funnel_run *run, struct whole *whole)
 {
     for (uint32_t shard = 0; shard < exec->shards; shard++) {
         const struct funnel_result *result = &run->results[shard];
-        numbers[shard] = arena_calloc(exec->arena, result->group_count, sizeof(uint32_t));
-        if (!numbers[shard])
+        whole->numbers[shard] = arena_calloc(exec->arena, result->group_count, sizeof(uint32_t));
+        if (!whole->numbers[shard])
             return exec_no_memory();
         for (uint32_t group = 0; group < result->group_count; group++) {
-            struct err err = join_group(run, result, group, whole, &numbers[shard][group]);
+            struct err err = join_group(run, result, group, whole, &whole->numbers[shard][group]);
             if (err.code)
                 return err;
         }
@@ -256,8 +255,7 @@ static struct err join_groups(struct exec *exec, const struct funnel_run *run, s
     return ok();
 }
 
-static struct err join_counts(struct exec *exec, const struct funnel_run *run, struct whole *whole,
-                              uint32_t **numbers)
+static struct err join_counts(struct exec *exec, const struct funnel_run *run, struct whole *whole)
 {
     uint32_t steps = run->plan.config.steps;
     size_t cells = (size_t)intern_count(whole->groups) * steps;
@@ -266,22 +264,14 @@ static struct err join_counts(struct exec *exec, const struct funnel_run *run, s
             whole->time_count += t->count;
     }
     whole->users = arena_calloc(exec->arena, cells, sizeof *whole->users);
-    whole->times = arena_alloc(exec->arena, whole->time_count * sizeof *whole->times);
-    if (!whole->users || !whole->times)
+    if (!whole->users)
         return exec_no_memory();
-    size_t at = 0;
     for (uint32_t shard = 0; shard < exec->shards; shard++) {
         const struct funnel_result *result = &run->results[shard];
         for (uint32_t group = 0; group < result->group_count; group++) {
             for (uint32_t step = 0; step < steps; step++)
-                whole->users[(size_t)numbers[shard][group] * steps + step] +=
+                whole->users[(size_t)whole->numbers[shard][group] * steps + step] +=
                     result->users[(size_t)group * steps + step];
-        }
-        for (const struct funnel_times *t = result->times; t; t = t->next) {
-            for (uint32_t i = 0; i < t->count; i++) {
-                whole->times[at] = t->times[i];
-                whole->times[at++].group = numbers[shard][t->times[i].group];
-            }
         }
     }
     return ok();
@@ -321,37 +311,85 @@ static void select_nth(int64_t *numbers, size_t count, size_t nth)
     }
 }
 
+/* Many numbers: those of the bucket that holds the `nth`, and how many lie before it. A selection
+ * alone would go over all of them several times, each time guessing every comparison wrong. */
+enum { BUCKETS = 4096, MANY = 16384 };
+
+static size_t narrow(int64_t *numbers, size_t count, size_t nth, size_t *before_out)
+{
+    size_t sizes[BUCKETS] = { 0 };
+    int64_t least = numbers[0];
+    int64_t most = numbers[0];
+    for (size_t i = 1; i < count; i++) {
+        least = numbers[i] < least ? numbers[i] : least;
+        most = numbers[i] > most ? numbers[i] : most;
+    }
+    unsigned shift = 0;
+    while (((uint64_t)most - (uint64_t)least) >> shift >= BUCKETS)
+        shift++;
+    for (size_t i = 0; i < count; i++)
+        sizes[((uint64_t)numbers[i] - (uint64_t)least) >> shift]++;
+    size_t before = 0;
+    uint64_t bucket = 0;
+    while (before + sizes[bucket] <= nth)
+        before += sizes[bucket++];
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) { /* swaps, so that none is lost */
+        int64_t own = numbers[i];
+        if (((uint64_t)own - (uint64_t)least) >> shift != bucket)
+            continue;
+        numbers[i] = numbers[kept];
+        numbers[kept++] = own;
+    }
+    *before_out = before;
+    return kept;
+}
+
+static int64_t nth_number(int64_t *numbers, size_t count, size_t nth)
+{
+    size_t before = 0;
+    if (count > MANY)
+        count = narrow(numbers, count, nth, &before);
+    select_nth(numbers, count, nth - before);
+    return numbers[nth - before];
+}
+
 /* Exact: the middle one, or the mean of the two in the middle. */
 static double median(int64_t *numbers, size_t count)
 {
     size_t middle = count / 2;
-    select_nth(numbers, count, middle);
-    int64_t upper = numbers[middle];
+    int64_t upper = nth_number(numbers, count, middle);
     if (count % 2)
         return (double)upper;
-    int64_t lower = numbers[0];
-    for (size_t i = 1; i < middle; i++)
-        lower = numbers[i] > lower ? numbers[i] : lower;
+    int64_t lower = nth_number(numbers, count, middle - 1);
     return ((double)lower + (double)upper) / 2;
 }
 
 /* medians[group * steps + step]; those without times stay NaN. */
-static struct err take_medians(struct exec *exec, const struct whole *whole, uint32_t steps,
-                               double **out)
+static struct err take_medians(struct exec *exec, const struct funnel_run *run,
+                               const struct whole *whole, double **out)
 {
+    uint32_t steps = run->plan.config.steps;
+    uint32_t *const *groups = whole->numbers;
     size_t cells = (size_t)intern_count(whole->groups) * steps;
     double *medians = arena_alloc(exec->arena, cells * sizeof *medians);
     size_t *start = arena_calloc(exec->arena, cells + 2, sizeof *start);
     int64_t *numbers = arena_alloc(exec->arena, whole->time_count * sizeof *numbers);
     if (!medians || !start || !numbers)
         return exec_no_memory();
-    for (size_t i = 0; i < whole->time_count; i++)
-        start[(size_t)whole->times[i].group * steps + whole->times[i].step + 2]++;
+    for (uint32_t shard = 0; shard < exec->shards; shard++)
+        for (const struct funnel_times *t = run->results[shard].times; t; t = t->next)
+            for (uint32_t i = 0; i < t->count; i++)
+                start[(size_t)groups[shard][t->times[i].group] * steps + t->times[i].step + 2]++;
     for (size_t cell = 0; cell < cells; cell++)
         start[cell + 2] += start[cell + 1];
-    for (size_t i = 0; i < whole->time_count; i++) {
-        const struct funnel_time *time = &whole->times[i];
-        numbers[start[(size_t)time->group * steps + time->step + 1]++] = time->ms;
+    for (uint32_t shard = 0; shard < exec->shards; shard++) {
+        for (const struct funnel_times *t = run->results[shard].times; t; t = t->next) {
+            for (uint32_t i = 0; i < t->count; i++) {
+                size_t cell = (size_t)groups[shard][t->times[i].group] * steps + t->times[i].step;
+                numbers[start[cell + 1]++] = t->times[i].ms;
+            }
+        }
     }
     for (size_t cell = 0; cell < cells; cell++) {
         size_t count = start[cell + 1] - start[cell];
@@ -503,7 +541,7 @@ static struct err put_table(struct exec *exec, const struct funnel_run *run,
         return err;
 
     double *medians = NULL;
-    err = take_medians(exec, whole, run->plan.config.steps, &medians);
+    err = take_medians(exec, run, whole, &medians);
     if (err.code)
         return err;
     uint32_t count = intern_count(whole->groups);
@@ -535,8 +573,8 @@ static struct err ensure_group(const struct funnel_run *run, struct whole *whole
 static struct err answer(struct exec *exec, struct funnel_run *run, struct table *table)
 {
     struct whole whole = { .values = NULL };
-    uint32_t **numbers = arena_calloc(exec->arena, exec->shards, sizeof *numbers);
-    if (!numbers)
+    whole.numbers = arena_calloc(exec->arena, exec->shards, sizeof *whole.numbers);
+    if (!whole.numbers)
         return exec_no_memory();
     struct err err = values_new(exec->arena, exec->memory_bytes, &whole.values);
     if (!err.code)
@@ -544,9 +582,9 @@ static struct err answer(struct exec *exec, struct funnel_run *run, struct table
     if (!err.code)
         err = ensure_group(run, &whole);
     if (!err.code)
-        err = join_groups(exec, run, &whole, numbers);
+        err = join_groups(exec, run, &whole);
     if (!err.code)
-        err = join_counts(exec, run, &whole, numbers);
+        err = join_counts(exec, run, &whole);
     if (!err.code)
         err = put_table(exec, run, &whole, table);
     intern_free(whole.groups);
