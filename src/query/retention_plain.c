@@ -28,8 +28,13 @@ struct birth {
     uint64_t seq;    /* only where starts are of several types */
     uint32_t event;
     uint32_t index; /* in its slice */
-    uint32_t slot;  /* 0: not in the span, no cohort */
     uint32_t group;
+};
+
+/* Of a stretch of 17 minutes: the slot that it begins in, and when the next one begins. */
+struct stretch {
+    uint32_t slot;
+    uint32_t next; /* ms since the month's start */
 };
 
 /* Of the slices of the only start type: which of their events made a cohort. */
@@ -46,12 +51,13 @@ struct plain {
     struct arena *work;
     uint32_t words;        /* of a row's bits */
     struct birth *births;  /* [rows] first starts */
+    uint32_t *birth_slots; /* [rows] 0: none in the span, no cohort */
     uint64_t *cohorts;     /* [rows * words] recurring ones */
     uint32_t *last_cohort; /* [rows] its slot */
     uint64_t *returns;     /* [rows * words] */
     uint64_t *others;      /* [rows * words] returns but births; may be `returns` */
     struct marks *marks;
-    uint32_t *slot_at; /* [STEPS] of the month in hand */
+    struct stretch *stretches; /* [STEPS] of the month in hand */
 };
 
 bool retention_is_plain(const struct exec_task *task, const struct retention_plan *plan,
@@ -63,12 +69,13 @@ bool retention_is_plain(const struct exec_task *task, const struct retention_pla
     if (!tree->is_first && (tree->key_count > 0 || plan->start.event_count > 1))
         return false;
     size_t set_bytes = bits_words(plan->slots) * sizeof(uint64_t);
-    size_t row_bytes = tree->is_first ? sizeof(struct birth) + set_bytes : 4 + 3 * set_bytes;
+    size_t row_bytes = tree->is_first ? sizeof(struct birth) + 4 + set_bytes : 4 + 3 * set_bytes;
     return (size_t)task->rows * row_bytes < work->limit_bytes / 4 * 3;
 }
 
 /* --- times to slots ------------------------------------------------------------------------------- */
 
+/* Slots are hours or longer, so that a stretch touches two at most. */
 static void index_month(struct plain *plain, int64_t base_ms)
 {
     const int64_t *bounds = plain->plan->bounds;
@@ -77,16 +84,17 @@ static void index_month(struct plain *plain, int64_t base_ms)
         int64_t time_ms = base_ms + ((int64_t)i << STEP_BITS);
         while (time_ms >= bounds[slot])
             slot++;
-        plain->slot_at[i] = slot;
+        int64_t next = bounds[slot] - base_ms;
+        plain->stretches[i] =
+            (struct stretch){ .slot = slot,
+                              .next = next < UINT32_MAX ? (uint32_t)next : UINT32_MAX };
     }
 }
 
-static inline uint32_t slot_of(const struct plain *plain, int64_t base_ms, uint32_t time)
+static inline uint32_t slot_of(const struct plain *plain, uint32_t time)
 {
-    uint32_t slot = plain->slot_at[time >> STEP_BITS];
-    while (base_ms + time >= plain->plan->bounds[slot])
-        slot++;
-    return slot;
+    const struct stretch *stretch = &plain->stretches[time >> STEP_BITS];
+    return stretch->slot + (time >= stretch->next);
 }
 
 /* --- starts ------------------------------------------------------------------------------------------ */
@@ -131,9 +139,10 @@ static struct err take_first(struct plain *plain, struct exec_slice *slice,
             .seq = s->seq ? s->seq[e] : 0,
             .event = slice->event,
             .index = e,
-            .slot = is_within ? slot_of(plain, s->base_ms, s->time[e]) : 0,
         };
-        if (birth->slot == 0)
+        uint32_t slot = is_within ? slot_of(plain, s->time[e]) : 0;
+        plain->birth_slots[s->row[u]] = slot;
+        if (slot == 0 || plan->tree->key_count == 0)
             continue;
         err = retention_group(plain->tally, &keys, e, &birth->group);
         if (err.code)
@@ -165,7 +174,7 @@ static struct err take_recurring(struct plain *plain, const struct exec_slice *s
             if (time_ms < plan->starts.from_ms || time_ms >= plan->starts.to_ms ||
                 !is_selected(selection, e))
                 continue;
-            uint32_t slot = slot_of(plain, s->base_ms, s->time[e]);
+            uint32_t slot = slot_of(plain, s->time[e]);
             if (slot == last)
                 continue;
             last = slot;
@@ -190,7 +199,7 @@ static void return_first(struct plain *plain, const struct exec_slice *slice,
         uint32_t row = s->row[u];
         const struct birth *birth = &plain->births[row];
         uint64_t *returns = plain->returns + (size_t)row * plain->words;
-        if (birth->slot == 0)
+        if (plain->birth_slots[row] == 0)
             continue;
         uint32_t skipped = UINT32_MAX;
         if (skips && birth->event == slice->event && birth->time_ms >= s->base_ms &&
@@ -198,7 +207,7 @@ static void return_first(struct plain *plain, const struct exec_slice *slice,
             skipped = birth->index;
         for (uint32_t e = s->start[u]; e < s->start[u + 1]; e++) {
             if (e != skipped && is_selected(selection, e))
-                bits_add(returns, slot_of(plain, s->base_ms, s->time[e]));
+                bits_add(returns, slot_of(plain, s->time[e]));
         }
     }
 }
@@ -223,7 +232,7 @@ static void return_recurring(struct plain *plain, const struct exec_slice *slice
         for (uint32_t e = s->start[u]; e < s->start[u + 1]; e++) {
             if (!is_selected(selection, e))
                 continue;
-            uint32_t slot = slot_of(plain, s->base_ms, s->time[e]);
+            uint32_t slot = slot_of(plain, s->time[e]);
             bits_add(returns, slot);
             if (!births || !bits_has(births, e))
                 bits_add(others, slot);
@@ -313,8 +322,8 @@ static struct err count_cohort(struct plain *plain, uint32_t row, uint32_t group
 static struct err count_row(struct plain *plain, uint32_t row)
 {
     if (plain->plan->tree->is_first) {
-        const struct birth *birth = &plain->births[row];
-        return birth->slot ? count_cohort(plain, row, birth->group, birth->slot) : ok();
+        uint32_t slot = plain->birth_slots[row];
+        return slot ? count_cohort(plain, row, plain->births[row].group, slot) : ok();
     }
     if (plain->last_cohort[row] == 0)
         return ok();
@@ -336,16 +345,17 @@ static struct err take_arrays(struct plain *plain)
     struct arena *work = plain->work;
     size_t rows = plain->task->rows;
     size_t words = rows * plain->words;
-    plain->slot_at = arena_alloc(work, STEPS * sizeof *plain->slot_at);
+    plain->stretches = arena_alloc(work, STEPS * sizeof *plain->stretches);
     plain->returns = arena_calloc(work, words, sizeof *plain->returns);
     plain->others = plain->returns;
-    if (!plain->slot_at || !plain->returns)
+    if (!plain->stretches || !plain->returns)
         return exec_no_memory();
     if (plan->tree->is_first) {
         plain->births = arena_alloc(work, rows * sizeof *plain->births);
+        plain->birth_slots = arena_calloc(work, rows, sizeof *plain->birth_slots);
         for (size_t row = 0; row < rows && plain->births; row++)
             plain->births[row] = (struct birth){ .time_ms = INT64_MAX };
-        return plain->births ? ok() : exec_no_memory();
+        return plain->births && plain->birth_slots ? ok() : exec_no_memory();
     }
     plain->cohorts = arena_calloc(work, words, sizeof *plain->cohorts);
     plain->last_cohort = arena_calloc(work, rows, sizeof *plain->last_cohort);
