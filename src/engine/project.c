@@ -496,19 +496,38 @@ struct err project_settle(struct project *project)
 
 /* --- opening and closing ------------------------------------------------------------------------------- */
 
+static void *write_replayed(void *ctx)
+{
+    struct project *project = ctx;
+    project->checkpoint_err = checkpoint_write(project);
+    return NULL;
+}
+
+/* The checkpoint that a replay has begun is on disk, or has failed. */
+static struct err finish_replayed(struct project *project)
+{
+    if (!project->has_job)
+        return ok();
+    thread_join(&project->background_thread);
+    project->has_job = false;
+    return project->checkpoint_err;
+}
+
+/* Memory stays bounded while a long log is replayed: checkpoints are written beside it, one at a
+ * time, by a thread that has nothing else to do yet. */
 static struct err replay_batch(void *ctx, uint64_t position, uint32_t count, struct bytes batch)
 {
     struct project *project = ctx;
     struct err err = state_apply(&project->state, position, count, batch, NULL);
-    if (err.code)
+    if (err.code || !project->state.store->ops->wants_flush(project->state.store))
         return err;
-    /* Memory stays bounded while a long log is replayed. */
-    if (!project->state.store->ops->wants_flush(project->state.store))
-        return ok();
-    err = checkpoint_begin(project);
-    if (err.code)
-        return err;
-    return checkpoint_write(project);
+    err = finish_replayed(project);
+    if (!err.code)
+        err = checkpoint_begin(project);
+    if (!err.code)
+        err = thread_start(&project->background_thread, "kolam-replay", write_replayed, project);
+    project->has_job = !err.code;
+    return err;
 }
 
 static struct err new_state(struct project *project, const struct project_settings *settings)
@@ -562,7 +581,7 @@ static struct err open_state(struct project *project, const struct project_setti
 
     char dir[sizeof project->dir + 8];
     (void)snprintf(dir, sizeof dir, "%s/log", project->dir);
-    struct log_files_config log = {
+    struct log_files_config log_config = {
         .disk = config->disk,
         .dir = dir,
         .queue_bytes = project->queue_limit,
@@ -572,7 +591,11 @@ static struct err open_state(struct project *project, const struct project_setti
         .on_broken_ctx = project,
     };
     project->checkpoint_position = project->state.position;
-    return log_open_files(&log, project->state.position, replay_batch, project, &project->log);
+    struct log *opened = NULL; /* not yet the project's: the thread of a checkpoint looks there */
+    err = log_open_files(&log_config, project->state.position, replay_batch, project, &opened);
+    struct err written = finish_replayed(project);
+    project->log = opened;
+    return err.code ? err : written;
 }
 
 static void destroy(struct project *project)
