@@ -592,8 +592,11 @@ static struct err open_state(struct project *project, const struct project_setti
     };
     project->checkpoint_position = project->state.position;
     struct log *opened = NULL; /* not yet the project's: the thread of a checkpoint looks there */
+    const struct store_ops *ops = project->state.store->ops;
+    ops->set_replaying(project->state.store, true);
     err = log_open_files(&log_config, project->state.position, replay_batch, project, &opened);
     struct err written = finish_replayed(project);
+    ops->set_replaying(project->state.store, false);
     project->log = opened;
     return err.code ? err : written;
 }

@@ -22,6 +22,12 @@ static struct err no_memory(void)
     return err_new(ERR_NOMEM, "store: checkpoint");
 }
 
+void files_set_replaying(struct store *store, bool is_replaying)
+{
+    enum { RUNS_TOGETHER = 4, RUNS_REPLAYED = 64 };
+    files_of(store)->runs_together = is_replaying ? RUNS_REPLAYED : RUNS_TOGETHER;
+}
+
 bool files_wants_flush(const struct store *base)
 {
     const struct files_store *store = (const struct files_store *)(const void *)base;

@@ -132,6 +132,8 @@ struct store_ops {
     struct err (*seal)(struct store *store);
     struct err (*snapshot)(struct store *store, struct store_snapshot **out); /* seals first */
     bool (*wants_flush)(const struct store *store); /* memory is over its budget */
+    /* While a log is replayed nobody takes snapshots: what makes them quick to read can wait. */
+    void (*set_replaying)(struct store *store, bool is_replaying);
 
     /* A checkpoint at `position` (all commands before it are applied): `begin` runs with the writer
      * stopped and is quick; `write` runs in the background beside the writer: flushes what was in

@@ -94,6 +94,7 @@ static const struct store_ops files_ops = {
     .seal = files_seal,
     .snapshot = files_snapshot,
     .wants_flush = files_wants_flush,
+    .set_replaying = files_set_replaying,
     .checkpoint_begin = files_checkpoint_begin,
     .checkpoint_write = files_checkpoint_write,
     .maintain = files_maintain,
@@ -317,6 +318,7 @@ struct err store_open_files(const struct store_files_config *config, uint64_t *p
     store->zone = config->zone;
     store->home.disk = config->disk;
     store->home.is_closing = true; /* until all is known to be well, no file goes */
+    files_set_replaying(&store->store, false);
     store->tail_events = config->tail_events ? config->tail_events : TAIL_EVENTS_DEFAULT;
     store->flush_events = config->flush_events ? config->flush_events : FLUSH_EVENTS_DEFAULT;
     store->retention_months =

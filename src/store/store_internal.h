@@ -42,6 +42,7 @@ struct files_store {
     char *dir;
     const struct zone *zone;
     uint32_t tail_events;
+    uint32_t runs_together; /* so many of about a size are merged; the writer's */
     uint32_t flush_events;
     uint32_t retention_months;
     uint32_t shards;
@@ -119,6 +120,7 @@ MUST_CHECK struct err user_count(const struct shard_view *view, uint32_t row, ui
 
 /* checkpoint.c, maintain.c: background */
 bool files_wants_flush(const struct store *store);
+void files_set_replaying(struct store *store, bool is_replaying);
 struct err files_checkpoint_begin(struct store *store, uint64_t position);
 struct err files_checkpoint_write(struct store *store, struct bytes extra);
 struct err files_maintain(struct store *store, bool *did_work_out);

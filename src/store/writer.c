@@ -14,7 +14,7 @@
 
 #include <stdlib.h>
 
-enum { SEAL_ARENA_SHIFT = 32, RUNS_TOGETHER = 4, ROWS_MAX = 1 << 30 };
+enum { SEAL_ARENA_SHIFT = 32, ROWS_MAX = 1 << 30 };
 
 static struct err no_memory(void)
 {
@@ -75,7 +75,7 @@ static uint32_t take_similar(struct files_store *store, struct files_shard *shar
         rows += run->rows;
         count++;
     }
-    if (count + 1 < RUNS_TOGETHER)
+    if (count + 1 < store->runs_together)
         count = 0;
     struct part **taken = count ? calloc(count, sizeof(struct part *)) : NULL;
     if (!taken)
