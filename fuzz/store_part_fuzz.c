@@ -35,9 +35,10 @@ static void must(int holds)
 static void append(struct tail *tail, uint32_t i)
 {
     struct bytes items[2] = { BYTES("one"), BYTES("two") };
+    static const char city[] = "Thiruvananthapuram, Kerala, India, in the south-west";
     struct store_property properties[] = {
         { 0, value_int(i % USERS * 1000 + (i % 50 == 0)) },
-        { 1, value_string(i % 3 ? BYTES("Pune") : BYTES("Delhi")) },
+        { 1, value_string(bytes_of(city, 20 + i % 30)) },
         { 2, value_real(i / 4.0) },
         { 3, { .type = VALUE_LIST, .count = i % 3, .items = items } },
         { 4, value_bool(i % 2) },

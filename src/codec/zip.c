@@ -62,6 +62,12 @@ struct err gzip_pack(struct bytes data, int level, struct buf *to)
     return err;
 }
 
+struct err zstd_unpack_exactly(struct bytes data, uint8_t *to, size_t size)
+{
+    size_t len = ZSTD_decompress(to, size, data.ptr, data.len);
+    return ZSTD_isError(len) || len != size ? err_new(ERR_CORRUPT, "zip: a frame") : ok();
+}
+
 /* --- the stream ------------------------------------------------------------------ */
 
 enum kind { UNKNOWN, PLAIN, GZIP, ZSTD };

@@ -10,6 +10,8 @@
 MUST_CHECK struct err zstd_pack(struct bytes data, int level, struct buf *to);
 /* ERR_LIMIT: more than max_bytes would come out. ERR_CORRUPT: not a frame. Appends. */
 MUST_CHECK struct err zstd_unpack(struct bytes data, size_t max_bytes, struct buf *to);
+/* A frame of exactly `size` bytes, without a stream's cost. ERR_CORRUPT: it isn't that. */
+MUST_CHECK struct err zstd_unpack_exactly(struct bytes data, uint8_t *to, size_t size);
 MUST_CHECK struct err gzip_pack(struct bytes data, int level, struct buf *to);
 MUST_CHECK struct err gzip_unpack(struct bytes data, size_t max_bytes, struct buf *to);
 

@@ -10,6 +10,7 @@
 #include "store/part.h"
 #include "store/seq_clock.h"
 #include "store/sticky.h"
+#include "store/texts.h"
 #include "store/view.h"
 
 #include <stdlib.h>
@@ -242,7 +243,6 @@ static uint32_t most(const uint32_t *values, size_t count)
     return max;
 }
 
-/* Texts: encoding 1, zeros 3, count 4, ends 4 each, bytes. */
 static struct err read_texts(struct part *part, uint32_t section, struct arena *arena,
                              const struct bytes **texts_out, uint32_t *count_out)
 {
@@ -252,34 +252,13 @@ static struct err read_texts(struct part *part, uint32_t section, struct arena *
     struct err err = part_open_section(part, section, &view);
     if (err.code)
         return err;
-    struct reader r = reader_of(view.bytes);
-    bool is_plain = reader_le32(&r) == SECTION_PLAIN;
-    uint32_t count = reader_le32(&r);
-    struct bytes ends = reader_take(&r, (size_t)count * 4);
-    struct bytes all = bytes_of(r.next, reader_left(&r));
-    if (!is_plain || r.is_failed) {
-        part_close_section(part, &view);
-        return bad("store: texts");
-    }
-    struct bytes *texts = arena_alloc(arena, count * sizeof *texts);
-    if (view.entry && all.len > 0)
-        all.ptr = arena_copy(arena, all).ptr; /* an image lives as long as its reader */
-    if (!texts || (all.len > 0 && !all.ptr))
-        err = no_room();
-    uint32_t from = 0;
-    for (uint32_t i = 0; i < count && !err.code; i++) {
-        uint32_t end = load_le32(ends.ptr + 4 * (size_t)i);
-        if (end < from || end > all.len)
-            err = bad("store: texts");
-        else
-            texts[i] = bytes_of(all.ptr + from, end - from);
-        from = end;
-    }
-    if (!err.code && from != all.len)
-        err = bad("store: texts");
+    struct texts texts;
+    err = texts_open(view.bytes, &texts);
+    if (!err.code) /* an image lives as long as its reader */
+        err = texts_read(&texts, !view.entry, arena, texts_out);
     part_close_section(part, &view);
-    *texts_out = texts;
-    *count_out = count;
+    if (!err.code)
+        *count_out = texts.count;
     return err;
 }
 

@@ -15,6 +15,7 @@
 #include "store/seq_clock.h"
 #include "store/sort.h"
 #include "store/sticky.h"
+#include "store/texts.h"
 
 #include <stdlib.h>
 
@@ -540,16 +541,13 @@ static void put_texts(struct part_writer *writer, uint32_t property, enum value_
         fail(writer, err_new(ERR_LIMIT, "store: more text than one part holds"));
         return;
     }
-    size_t from = writer->image.len;
-    buf_put_le32(&writer->image, SECTION_PLAIN);
-    buf_put_le32(&writer->image, unique);
-    uint32_t end = 0;
-    for (uint32_t i = 0; i < unique; i++) {
-        end += (uint32_t)column->texts[spare[i]].len;
-        buf_put_le32(&writer->image, end);
-    }
+    struct bytes *sorted = scratch(writer, unique, sizeof *sorted);
+    if (!sorted)
+        return;
     for (uint32_t i = 0; i < unique; i++)
-        buf_put(&writer->image, column->texts[spare[i]]);
+        sorted[i] = column->texts[spare[i]];
+    size_t from = writer->image.len;
+    texts_put(&writer->image, sorted, unique, writer->is_small);
     end_section(writer, from, SECTION_TEXTS, property, type);
 }
 

@@ -11,6 +11,7 @@
 #include "store/ints.h"
 #include "store/sort.h"
 #include "store/store_internal.h"
+#include "store/texts.h"
 
 #include <stdlib.h>
 
@@ -300,9 +301,7 @@ static struct err read_presence(struct user_month *m, const struct user_run *run
 
 struct text_reader {
     struct part_view view;
-    struct bytes ends;
-    struct bytes all;
-    uint32_t count;
+    struct texts texts;
 };
 
 static struct err open_texts(struct part *part, uint32_t section, struct text_reader *out)
@@ -312,31 +311,13 @@ static struct err open_texts(struct part *part, uint32_t section, struct text_re
     struct err err = part_open_section(part, section, &out->view);
     if (err.code)
         return err;
-    struct reader r = reader_of(out->view.bytes);
-    bool is_plain = reader_le32(&r) == SECTION_PLAIN;
-    out->count = reader_le32(&r);
-    out->ends = reader_take(&r, (size_t)out->count * 4);
-    out->all = bytes_of(r.next, reader_left(&r));
-    if (is_plain && !r.is_failed)
-        return ok();
-    part_close_section(part, &out->view);
-    return err_new(ERR_CORRUPT, "store: texts");
+    err = texts_open(out->view.bytes, &out->texts);
+    if (err.code)
+        part_close_section(part, &out->view);
+    return err;
 }
 
-static struct err copy_text(const struct text_reader *texts, uint64_t code, struct arena *arena,
-                            struct bytes *out)
-{
-    if (code >= texts->count)
-        return err_new(ERR_CORRUPT, "store: a code without a text");
-    uint32_t from = code ? load_le32(texts->ends.ptr + 4 * (code - 1)) : 0;
-    uint32_t end = load_le32(texts->ends.ptr + 4 * code);
-    if (from > end || end > texts->all.len)
-        return err_new(ERR_CORRUPT, "store: texts");
-    *out = arena_copy(arena, bytes_of(texts->all.ptr + from, end - from));
-    return out->ptr ? ok() : no_room();
-}
-
-static struct err copy_list(struct bytes section, const struct text_reader *texts, uint64_t code,
+static struct err copy_list(struct bytes section, struct texts *texts, uint64_t code,
                             struct arena *arena, struct value *out)
 {
     struct reader r = reader_of(section);
@@ -356,7 +337,7 @@ static struct err copy_list(struct bytes section, const struct text_reader *text
         return no_room();
     for (uint32_t i = from; i < end; i++) {
         uint32_t text = load_le32(items.ptr + 4 * (size_t)i);
-        struct err err = copy_text(texts, text, arena, &copies[i - from]);
+        struct err err = texts_copy(texts, text, arena, &copies[i - from]);
         if (err.code)
             return err;
     }
@@ -383,11 +364,11 @@ static struct err fill_texts(struct user_month *m, const struct user_run *run,
                                     : part_open_section(run->part, section, &lists);
     for (uint32_t i = 0; i < count && !err.code; i++) {
         if (column->type == VALUE_LIST) {
-            err = copy_list(lists.bytes, &texts, codes[i], m->columns, &values[i]);
+            err = copy_list(lists.bytes, &texts.texts, codes[i], m->columns, &values[i]);
             continue;
         }
         values[i].type = VALUE_STRING;
-        err = copy_text(&texts, codes[i], m->columns, &values[i].string);
+        err = texts_copy(&texts.texts, codes[i], m->columns, &values[i].string);
     }
     part_close_section(run->part, &lists);
     part_close_section(run->part, &texts.view);

@@ -6,6 +6,9 @@
 #include "store/part.h"
 #include "store/seq_clock.h"
 #include "store/sticky.h"
+#include "store/texts.h"
+
+#include <stdio.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -339,6 +342,114 @@ static void a_damaged_sticky_column_is_found_or_read_within_bounds(void **state)
     buf_done(&section);
 }
 
+/* --- texts ----------------------------------------------------------------------- */
+
+enum { TEXTS = 4000, TEXT_MAX = 40, LONG_TEXT = 70000 };
+
+/* Ascending, each once; the first is empty, the last longer than several chunks. */
+static struct bytes *make_texts(struct arena *arena, uint32_t count, bool has_long)
+{
+    struct bytes *texts = arena_alloc(arena, count * sizeof *texts);
+    assert_non_null(texts);
+    texts[0] = bytes_of(NULL, 0);
+    for (uint32_t i = 1; i < count; i++) {
+        char text[TEXT_MAX];
+        int len = snprintf(text, sizeof text, "https://shop.example/%06u/%u", i, i * 7919 % 1000);
+        texts[i] = arena_copy(arena, bytes_of(text, (size_t)len));
+    }
+    if (has_long) {
+        char *text = arena_alloc(arena, LONG_TEXT);
+        memset(text, 'z', LONG_TEXT);
+        texts[count - 1] = bytes_of(text, LONG_TEXT);
+    }
+    return texts;
+}
+
+static void expect_texts(struct bytes section, const struct bytes *texts, uint32_t count)
+{
+    struct texts open;
+    const struct bytes *all = NULL;
+    struct bytes one;
+    struct arena arena;
+    arena_init(&arena, 1 << 26);
+    must(texts_open(section, &open));
+    assert_int_equal(open.count, count);
+    for (unsigned borrows = 0; borrows < 2; borrows++) {
+        must(texts_read(&open, borrows, &arena, &all));
+        for (uint32_t i = 0; i < count; i++)
+            assert_true(bytes_equal(all[i], texts[i]));
+    }
+    for (uint32_t i = 0; i < count; i += 1 + i % 7) {
+        must(texts_copy(&open, count - 1 - i, &arena, &one));
+        assert_true(bytes_equal(one, texts[count - 1 - i]));
+    }
+    assert_int_equal(texts_copy(&open, count, &arena, &one).code, ERR_CORRUPT);
+    arena_done(&arena);
+}
+
+static void dictionaries_come_back_plain_and_packed(void **state)
+{
+    struct arena arena;
+    struct buf section;
+    (void)state;
+    arena_init(&arena, 1 << 24);
+    buf_init(&section, 1 << 24);
+    for (uint32_t count = 1; count <= TEXTS; count = count * 3 + 1)
+        for (unsigned which = 0; which < 4; which++) {
+            struct bytes *texts = make_texts(&arena, count, which & 1);
+            buf_reset(&section);
+            texts_put(&section, texts, count, which & 2);
+            expect_texts(buf_bytes(&section), texts, count);
+            arena_reset(&arena);
+        }
+    struct bytes *texts = make_texts(&arena, TEXTS, false);
+    buf_reset(&section);
+    texts_put(&section, texts, TEXTS, true);
+    assert_true(section.len < TEXTS * 8);
+    arena_done(&arena);
+    buf_done(&section);
+}
+
+static void a_damaged_dictionary_is_found_or_read_within_bounds(void **state)
+{
+    struct arena arena;
+    struct arena limit;
+    struct buf section;
+    struct rng rng;
+    (void)state;
+    rng_init(&rng, 9);
+    arena_init(&arena, 1 << 24);
+    arena_init(&limit, 1 << 20);
+    buf_init(&section, 1 << 24);
+    struct bytes *texts = make_texts(&arena, 900, false);
+    texts_put(&section, texts, 900, true);
+    assert_int_equal(section.ptr[0], 2);
+    for (size_t i = 0; i < section.len * 2; i++) {
+        struct texts open;
+        struct bytes one;
+        const struct bytes *all = NULL;
+        size_t at = i % section.len;
+        uint8_t was = section.ptr[at];
+        size_t len = i < section.len ? section.len : at;
+        section.ptr[at] = (uint8_t)(was ^ 1u << rng_below(&rng, 8));
+        uint8_t *exact = malloc(len + 1); /* its own room, so that reading past it is seen */
+        assert_non_null(exact);
+        memcpy(exact, section.ptr, len);
+        if (!texts_open(bytes_of(exact, len), &open).code) {
+            struct err err = texts_read(&open, true, &limit, &all);
+            (void)err;
+            err = texts_copy(&open, rng_below(&rng, 900), &limit, &one);
+            (void)err;
+        }
+        free(exact);
+        arena_reset(&limit);
+        section.ptr[at] = was;
+    }
+    arena_done(&arena);
+    arena_done(&limit);
+    buf_done(&section);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +462,8 @@ int main(void)
         cmocka_unit_test(a_column_of_the_users_own_values_comes_back),
         cmocka_unit_test(a_column_that_changes_with_each_event_is_not_sticky),
         cmocka_unit_test(a_damaged_sticky_column_is_found_or_read_within_bounds),
+        cmocka_unit_test(dictionaries_come_back_plain_and_packed),
+        cmocka_unit_test(a_damaged_dictionary_is_found_or_read_within_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
