@@ -55,6 +55,28 @@ static int check_projects(struct disk *disk, bool is_deep, uint64_t *damages)
     return status;
 }
 
+static void on_difference(void *ctx, const char *what)
+{
+    struct checking *checking = ctx;
+    checking->damages++;
+    printf("damaged: projects/%s: %s\n", checking->project, what);
+}
+
+/* What is kept beside the events, counted anew from them. */
+static void check_counts(struct project *project, const char *id, uint64_t *damages)
+{
+    struct checking checking = { .project = id };
+    struct err err = project_recount(project, on_difference, &checking);
+    if (err.code) {
+        printf("DAMAGED: projects/%s can't be recounted: %s\n", id, err.what);
+        checking.damages++;
+    } else {
+        printf("%s: projects/%s: counts of event types, properties, users and days\n",
+               checking.damages ? "DAMAGED" : "good", id);
+    }
+    *damages += checking.damages;
+}
+
 /* Then as a server would open it: the log is replayed, the checkpoint read. */
 static int check_opening(const struct cli *cli, uint64_t *damages)
 {
@@ -80,6 +102,8 @@ static int check_opening(const struct cli *cli, uint64_t *damages)
         printf("good: projects/%s: log replayed to %llu, %llu events, %llu users\n", facts.id,
                (unsigned long long)stats.applied, (unsigned long long)stats.events,
                (unsigned long long)stats.users);
+        if (cli_flag(cli, "deep"))
+            check_counts(project, facts.id, damages);
     }
     cli_folder_close(&folder);
     return CLI_DONE;

@@ -169,6 +169,12 @@ struct project_stats {
 };
 struct project_stats project_stats(struct project *project);
 
+/* Counts again what is kept beside the events, and tells each difference in words: per event type and
+ * property in the catalog, per user in profiles, by users and by slices, day counts, identities, and
+ * the sums in project_stats. For a project that nobody writes to meanwhile. */
+typedef void engine_recount_fn(void *ctx, const char *what);
+MUST_CHECK struct err project_recount(struct project *project, engine_recount_fn *tell, void *ctx);
+
 /* --- live ------------------------------------------------------------------------------ */
 
 /*
