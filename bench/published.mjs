@@ -24,6 +24,7 @@ same questions, checks that the answers agree, and prints a table of what they c
   --timelines N     of how many users (10000)
   --memory GB       at most for each peer (6)
   --cache BYTES     of Kolam's sections (2 GiB)
+  --note TEXT       what a reader of the table has to know besides
   --write           the table goes into docs/benchmarks.md too
 `;
 if (process.argv.includes("--help")) {
@@ -241,9 +242,11 @@ function markdown(results, skipped) {
   const { kolam, ...rest } = results;
   const peers = Object.values(rest);
   const command = `kolam bench --suite published --events ${EVENTS}`;
-  return [`## Kolam, DuckDB and ClickHouse on ${rate(kolam.loaded.rows)} events\n`,
-    `Made by \`${command}\` on ${machine()}; ${kolam.version}${peers.map((p) => `, ${p.title} ${p.version}`).join("")}.${skipped.map((s) => ` ${s} wasn't installed.`).join("")}`,
-    `${rate(USERS)} possible users, ${DAYS} days, ${rate(TIMELINES)} timelines. Every answer is compared whole, and all engines agree.\n`,
+  const note = argument("note", "");
+  return [`## ${["Kolam", ...peers.map((p) => p.title)].join(", ").replace(/, ([^,]*)$/, " and $1")} on ${rate(kolam.loaded.rows)} events\n`,
+    `Made by \`${command}\` on ${machine()}; ${kolam.version}${peers.map((p) => `, ${p.title} ${p.version}`).join("")}.${skipped.map((s) => ` ${s} wasn't installed.`).join("")}${note ? ` ${note}` : ""}`,
+    `${rate(USERS)} possible users, ${DAYS} days, ${rate(TIMELINES)} timelines. All engines agree, in every row (of the timelines: how many events; of the top products: the counts;`,
+    `of the flow: the 1000 largest nodes, and ${SLACK["flow of 5 steps"]} users more or less, since only Kolam has an order of a user's events in the same millisecond).\n`,
     "Warm, the median of several runs; CPU is that of the process (`getrusage`), with one thread; Kolam's questions go through parser, planner, snapshot",
     "and checksums, and nothing remembers an answer. A peer's cell is CPU (wall). DuckDB holds the events in order of time, ClickHouse in three sort keys",
     "(`(event, user, time)`, `(user, time)`, `(day, event, hash of user, user, time)`), and each question is asked of the key that suits it best. Both have users as",
