@@ -491,6 +491,7 @@ static void a_busy_project_answers_all_who_ask_from_one_position(void **state)
     struct thread readers[READERS];
     struct thread facts, settler, watching;
     assert_int_equal(thread_pool_new(2, &shared.pool).code, ERR_NONE);
+    project_wait_applied(world->project, FIRST); /* its own command */
     assert_int_equal(project_live_open(world->project, &watcher.reader).code, ERR_NONE);
     for (int i = 0; i < READERS; i++)
         start(&readers[i], read_snapshots, &shared);
@@ -572,6 +573,83 @@ static void closing_a_busy_project_waits_for_all_that_was_taken(void **state)
 static void a_kill_of_a_busy_project_loses_nothing_that_was_acknowledged(void **state)
 {
     flood_and(*state, engine_abandon);
+}
+
+/* Sends each batch until it's taken, with the disk full now and then. */
+static void *insist(void *ctx)
+{
+    struct shared *shared = ctx;
+    uint32_t writer = atomic_fetch_add(&shared->next_writer, 1);
+    struct command_writer *w = NULL;
+    expect_ok(shared, command_writer_new(&w));
+    for (uint32_t i = 0; i < BATCHES && atomic_load(&shared->wrong) == 0; i++) {
+        struct bytes batch = make_batch(shared, w, writer, i);
+        struct err err = project_submit_wait(shared->world->project, batch, BATCH, NULL);
+        while (err.code == ERR_FULL) {
+            atomic_fetch_add(&shared->refused, 1);
+            err = project_submit_wait(shared->world->project, batch, BATCH, NULL);
+        }
+        expect_ok(shared, err);
+    }
+    command_writer_free(w);
+    return NULL;
+}
+
+/* The log's room may be reserved: it's a checkpoint that finds the disk full. From then on all are
+   refused, until the next one is asked for. */
+static void fill(struct shared *shared)
+{
+    struct err err = ok();
+    disk_sim_set_capacity(shared->world->sim, 0);
+    while (!atomic_load(&shared->is_over) && !err.code)
+        err = project_settle(shared->world->project);
+    expect(shared, err.code == ERR_NONE || err.code == ERR_FULL, "a full disk is told as one");
+}
+
+/* Begins with a full disk: gives room when somebody was refused, and takes it away again. */
+static void *empty_and_fill(void *ctx)
+{
+    struct shared *shared = ctx;
+    uint32_t seen = 0;
+    while (!atomic_load(&shared->is_over)) {
+        while (!atomic_load(&shared->is_over) && atomic_load(&shared->refused) == seen)
+            continue;
+        disk_sim_set_capacity(shared->world->sim, DISK_SIM_CAPACITY);
+        expect_ok(shared, project_settle(shared->world->project));
+        fill(shared);
+        seen = atomic_load(&shared->refused);
+    }
+    disk_sim_set_capacity(shared->world->sim, DISK_SIM_CAPACITY);
+    expect_ok(shared, project_settle(shared->world->project));
+    return NULL;
+}
+
+static void a_disk_that_is_full_again_and_again_loses_nothing(void **state)
+{
+    struct world *world = *state;
+    struct shared shared = { .world = world };
+    struct thread writers[WRITERS];
+    struct thread readers[READERS];
+    struct thread filler;
+    project_wait_applied(world->project, FIRST);
+    for (int i = 0; i < READERS; i++)
+        start(&readers[i], read_snapshots, &shared);
+    fill(&shared); /* somebody is refused however the threads take turns */
+    start(&filler, empty_and_fill, &shared);
+    for (int i = 0; i < WRITERS; i++)
+        start(&writers[i], insist, &shared);
+    for (int i = 0; i < WRITERS; i++)
+        thread_join(&writers[i]);
+    atomic_store(&shared.is_over, true);
+    thread_join(&filler);
+    for (int i = 0; i < READERS; i++)
+        thread_join(&readers[i]);
+    assert_true(atomic_load(&shared.refused) > 0);
+    assert_whole(&shared, END);
+    engine_abandon(world->engine);
+    world_open(world);
+    assert_whole(&shared, END);
+    assert_false(world->is_broken);
 }
 
 /* --- the log's thread is held up --------------------------------------------------------------- */
@@ -707,6 +785,7 @@ int main(void)
         TEST(a_busy_project_answers_all_who_ask_from_one_position),
         TEST(closing_a_busy_project_waits_for_all_that_was_taken),
         TEST(a_kill_of_a_busy_project_loses_nothing_that_was_acknowledged),
+        TEST(a_disk_that_is_full_again_and_again_loses_nothing),
         TEST(draining_does_not_count_what_was_refused),
         TEST(what_becomes_durable_while_a_kill_goes_on_is_there_afterwards),
 #undef TEST
