@@ -57,6 +57,38 @@ test("a body past the limit is 413", async () => {
   assert.ok([413, "ECONNRESET", "EPIPE", "UND_ERR_SOCKET"].includes(answer.status), String(answer.status));
 });
 
+test("a body of exactly sixteen MiB is taken", async () => {
+  const body = Buffer.alloc(16 << 20, 0x20);
+  body.write(JSON.stringify({ events: [event({ event: "Heavy" })] }));
+  const answer = await send(body);
+  assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  assert.equal(answer.body.processed, 1);
+  await server.countIs("Heavy", 1);
+});
+
+test("a record more than ten thousand refuses the request whole", async () => {
+  const answer = await send(JSON.stringify({ events: Array.from({ length: 10001 }, () => event({ event: "Crowd" })) }));
+  assert.equal(answer.status, 400);
+  assert.equal(answer.body.status, "fail");
+  await send(JSON.stringify({ events: [event({ event: "Crowd" })] }));
+  await server.countIs("Crowd", 1);
+});
+
+test("a value of the wrong type is told at its record, in whatever place it stands", async () => {
+  const wrong = [7, null, "text", [], event({ identity: {} }), event({ properties: [1] }), event({ properties: "n" }),
+    event({ time: {} }), event({ time: 1e30 }), event({ event: null }), event({ event_id: [] }), event({ time: "9999-12-31T23:59:59Z" })];
+  const answer = await send(JSON.stringify({ events: [event({ event: "Typed" }), ...wrong, event({ event: "Typed" })] }));
+  assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  assert.equal(answer.body.processed, 2, JSON.stringify(answer.body));
+  assert.deepEqual(answer.body.unprocessed.map((p) => p.index), wrong.map((_, i) => i + 1));
+  await server.countIs("Typed", 2);
+  for (const body of ["7", "null", '"text"', '{"events":7}', '{"events":{}}', ""]) {
+    const refused = await send(body);
+    assert.ok(refused.status >= 400 && refused.status < 500, `${body}: ${refused.status}`);
+    assert.equal(refused.body.status, "fail");
+  }
+});
+
 test("a compressed bomb is refused small, a compressed body is taken", async () => {
   const bomb = await send(gzipSync(Buffer.alloc(200 << 20, 0x20)), { "content-encoding": "gzip" });
   assert.equal(bomb.status, 413);
