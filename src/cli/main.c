@@ -38,8 +38,8 @@ static const struct cli_command commands[] = {
       "ID is any identity, e-mail address, phone number or device of the user, or u:NUMBER.\n\n"
       "  kolam user --project Shop asha@example.org\n",
       command_user },
-    { "check", "verifies a folder: every checksum and count", "[--deep] [--sizes] [--data DIR]",
-      "data deep sizes format",
+    { "check", "verifies a folder: every checksum and count",
+      "[--deep] [--json] [--sizes] [--data DIR]", "data deep json sizes format",
       "Names what is damaged; exit status 1 when something is. No server may run on the folder.\n"
       "--sizes shows what the files are made of, instead of checking them.\n\n"
       "  kolam check --data data --deep\n"

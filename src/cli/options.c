@@ -37,6 +37,7 @@ const struct option cli_options[] = {
     { "time-zone", OPTION_TEXT, "ZONE", NULL, false, "such as Asia/Kolkata" },
     { "file", OPTION_TEXT, "FILE", NULL, false, "read it from here; - is stdin" },
     { "explain", OPTION_FLAG, NULL, NULL, false, "the plan instead of the answer" },
+    { "json", OPTION_FLAG, NULL, NULL, false, "a line of JSON for each line" },
     { "to", OPTION_TEXT, "FOLDER", NULL, false, "where the backup goes" },
     { "from", OPTION_TEXT, "FOLDER", NULL, false, "the backup" },
     { "verify", OPTION_TEXT, "FOLDER", NULL, false, "read a backup, and change nothing" },

@@ -94,3 +94,21 @@ test("a server refuses to start on a damaged log rather than drop what was ackno
   assert.equal(refused.status, 3, refused.stdout + refused.stderr);
   assert.match(refused.stderr, /damaged/);
 });
+
+test("with --json each line is an object, and damage has its file and place", async () => {
+  const folder = copyOf(good);
+  const lines = async () => {
+    const { status, stdout } = await check(folder, "--json");
+    return { status, lines: stdout.trim().split("\n").map((l) => JSON.parse(l)) };
+  };
+  const good = await lines();
+  assert.equal(good.status, 0);
+  assert.ok(good.lines.length >= 3 && good.lines.every((l) => l.verdict === "good" && l.what));
+  const manifest = files(folder, "MANIFEST")[0];
+  damage(folder, manifest, 0.5);
+  const bad = await lines();
+  assert.equal(bad.status, 1);
+  assert.equal(bad.lines[0].verdict, "damaged");
+  assert.ok(bad.lines[0].file.endsWith(manifest), bad.lines[0].file);
+  assert.ok(Number.isInteger(bad.lines[0].offset));
+});
