@@ -101,9 +101,9 @@ test("with --json each line is an object, and damage has its file and place", as
     const { status, stdout } = await check(folder, "--json");
     return { status, lines: stdout.trim().split("\n").map((l) => JSON.parse(l)) };
   };
-  const good = await lines();
-  assert.equal(good.status, 0);
-  assert.ok(good.lines.length >= 3 && good.lines.every((l) => l.verdict === "good" && l.what));
+  const whole = await lines();
+  assert.equal(whole.status, 0);
+  assert.ok(whole.lines.length >= 3 && whole.lines.every((l) => l.verdict === "good" && l.what));
   const manifest = files(folder, "MANIFEST")[0];
   damage(folder, manifest, 0.5);
   const bad = await lines();
