@@ -130,8 +130,11 @@ function up(node: FlowNode, depth: number): FlowNode {
   return at;
 }
 
+/** Where there's no room for both, an event's value says more than its name. */
 function cut(text: string, letters: number): string {
-  return text.length > letters ? `${text.slice(0, letters - 1)}…` : text;
+  const value = text.indexOf(': ');
+  const shown = text.length > letters && value > 0 ? text.slice(value + 2) : text;
+  return shown.length > letters ? `${shown.slice(0, letters - 1)}…` : shown;
 }
 
 /** As wide as there's room for, within reason; narrower screens scroll. */
