@@ -211,6 +211,8 @@ static struct err run_task(struct exec_task *task, void *ctx)
         return err;
     if (run->is_plain)
         return funnel_run_plain(task, &run->plan, result);
+    if (funnel_is_strict(&run->plan))
+        return funnel_run_strict(task, &run->plan, result);
     return funnel_run_general(task, &run->plan, result);
 }
 

@@ -3,6 +3,7 @@
  *
  *     funnel.c        resolves the question, brings the tasks' results together, makes the table
  *     funnel_plain.c  the common funnel, straight over runs and times
+ *     funnel_strict.c  strict order, over the order columns
  *     funnel_general.c  every option, over a user's collected events (chain.h)
  */
 #ifndef QUERY_FUNNEL_INTERNAL_H
@@ -58,6 +59,11 @@ MUST_CHECK struct err funnel_add_time(struct exec_task *task, struct funnel_resu
 bool funnel_is_plain(const struct funnel_plan *plan);
 MUST_CHECK struct err funnel_run_plain(struct exec_task *task, const struct funnel_plan *plan,
                                        struct funnel_result *result);
+/* Or within what funnel_strict does? Strict order among all events, best attempt; any steps and
+ * filters, but no exclusions, held values, sessions, breakdown. */
+bool funnel_is_strict(const struct funnel_plan *plan);
+MUST_CHECK struct err funnel_run_strict(struct exec_task *task, const struct funnel_plan *plan,
+                                        struct funnel_result *result);
 MUST_CHECK struct err funnel_run_general(struct exec_task *task, const struct funnel_plan *plan,
                                          struct funnel_result *result);
 
