@@ -20,7 +20,8 @@
 
 enum {
     EVENTS_A_MARK = 16,
-    FEW = 32, /* events for which marks are read one by one */
+    FEW = 32,           /* events for which marks are read one by one */
+    MARKS_A_READ = 512, /* that are read in the time of one lookup, when all are */
     SHIFT_MAX = 31,
 };
 
@@ -103,7 +104,7 @@ struct err seq_clock_add(struct bytes section, const uint32_t *times, size_t cou
     struct seq_clock clock;
     struct ints marks;
     struct err err = open_clock(section, &clock, &marks);
-    if (err.code || count <= FEW)
+    if (err.code || count <= FEW || count < clock.count / MARKS_A_READ)
         return err.code ? err : add_few(&clock, &marks, times, count, to);
     clock.marks = malloc((size_t)clock.count * 8);
     if (!clock.marks)
