@@ -36,9 +36,14 @@ export const START = Date.parse("2025-10-29T00:00:00Z");
 export const SPAN_HOURS = 24 * 8;
 export const NOW = START + (SPAN_HOURS + 30) * HOUR;
 
+// Many lie exactly a window of a question, or the gap of a session, from one another, or a
+// millisecond past it.
+const ANCHORS = [0, 1, 2, 3, 13, 14, 24, 25, 36, 48, 72, 73, 74, 85, 96, 144];
+const OFFSETS = [-1, 1, 500, HOUR / 3, HOUR / 3 + 1];
+
 function randomMoment(random) {
-  const hour = START + random.below(SPAN_HOURS) * HOUR;
-  return random.chance(0.3) ? hour + random.pick([-1, 1, 500]) : hour;
+  const hour = random.chance(0.5) ? random.pick(ANCHORS) : random.below(SPAN_HOURS);
+  return START + hour * HOUR + (random.chance(0.3) ? random.pick(OFFSETS) : 0);
 }
 
 export function randomEvent(random) {
