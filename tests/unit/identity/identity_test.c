@@ -956,6 +956,23 @@ static void every_cut_and_every_lie_of_a_saved_graph_is_refused(void **state)
     buf_done(&saved);
 }
 
+static void looking_ahead_sees_who_is_known_and_changes_nothing(void **state)
+{
+    struct identity_graph *graph = *state;
+    uint32_t anna = resolve(graph, "i:anna d:phone1").user;
+    uint32_t ben = resolve(graph, "i:ben").user;
+    const struct bytes texts[] = { BYTES("ben"), BYTES("nobody"), BYTES("anna"), BYTES("phone1") };
+    uint32_t users[4];
+    identity_warm(graph, IDENTITY_IDENTITY, texts, 4, users);
+    assert_int_equal(users[0], ben);
+    assert_int_equal(users[1], USER_NONE);
+    assert_int_equal(users[2], anna);
+    assert_int_equal(users[3], USER_NONE);
+    identity_warm(graph, IDENTITY_DEVICE, texts, 4, users);
+    assert_int_equal(users[3], anna);
+    assert_int_equal(identity_user_count(graph), 2);
+}
+
 #define A_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -978,6 +995,7 @@ int main(void)
         A_TEST(a_call_logs_in_on_one_device_and_leaves_known_others_alone),
         A_TEST(a_merge_is_refused_unless_both_are_living_and_different),
         A_TEST(the_keys_of_a_merged_user_are_in_the_order_of_their_age),
+        A_TEST(looking_ahead_sees_who_is_known_and_changes_nothing),
         cmocka_unit_test(merges_in_any_order_give_the_same_graph),
         cmocka_unit_test(with_joining_keys_and_history_end_with_the_same_people_in_any_order),
         cmocka_unit_test(without_joining_keys_end_with_the_same_people_in_any_order),
