@@ -69,6 +69,8 @@ struct disk_sim {
     uint64_t ops;
     uint64_t cut_op; /* fails, and all after it; 0: none */
     bool is_cut;
+    disk_sim_watch_fn *watch; /* NULL: nobody does */
+    void *watch_ctx;
     uint64_t writes_to_failure; /* 0: none fails */
     uint64_t syncs_to_failure;
 };
@@ -383,6 +385,11 @@ static struct err op_begin(struct disk_sim *sim, bool *is_last_out)
     *is_last_out = false;
     if (sim->is_cut)
         return dead();
+    if (sim->watch) {
+        mutex_unlock(&sim->mutex); /* crashing and cloning take it */
+        sim->watch(sim->watch_ctx);
+        mutex_lock(&sim->mutex);
+    }
     sim->ops++;
     if (sim->ops == sim->cut_op)
         *is_last_out = sim->is_cut = true;
@@ -1184,6 +1191,14 @@ bool disk_sim_is_cut(struct disk_sim *sim)
     bool is_cut = sim->is_cut;
     mutex_unlock(&sim->mutex);
     return is_cut;
+}
+
+void disk_sim_watch(struct disk_sim *sim, disk_sim_watch_fn *fn, void *ctx)
+{
+    mutex_lock(&sim->mutex);
+    sim->watch = fn;
+    sim->watch_ctx = ctx;
+    mutex_unlock(&sim->mutex);
 }
 
 void disk_sim_fail_write(struct disk_sim *sim, uint64_t n)

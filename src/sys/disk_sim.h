@@ -54,6 +54,12 @@ uint64_t disk_sim_ops(struct disk_sim *sim);
 void disk_sim_cut_after(struct disk_sim *sim, uint64_t n);
 bool disk_sim_is_cut(struct disk_sim *sim);
 
+/* `fn` is called before each such operation, when the disk is as a power cut just there finds it: so one
+ * run of some work shows all cuts of it. It may crash and clone the disk, no more, and nobody else
+ * uses the disk meanwhile. NULL: no more calls. */
+typedef void disk_sim_watch_fn(void *ctx);
+void disk_sim_watch(struct disk_sim *sim, disk_sim_watch_fn *fn, void *ctx);
+
 /* The `n`th file_write from now on (1: the next) fails with ERR_OS (EIO) after half of it. 0: none
  * does. */
 void disk_sim_fail_write(struct disk_sim *sim, uint64_t n);
