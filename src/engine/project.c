@@ -455,13 +455,22 @@ static void run_compaction(struct project *project)
         cond_broadcast(&project->changed);
 }
 
+/* Does the checkpoint wait for compaction? Each adds runs to the months: without that, events that
+ * come faster than they are brought to rest would leave ever more of them. When memory is full
+ * meanwhile, the apply thread waits, the queue fills, and senders are told to come again. */
+static bool is_compaction_first(struct project *project)
+{
+    const struct store *store = project->state.store;
+    return !project->is_stopping && !project->is_compacted && store->ops->is_behind(store);
+}
+
 static void *background_run(void *ctx)
 {
     struct project *project = ctx;
     thread_set_background();
     mutex_lock(&project->mutex);
     while (!project->is_abandoned) {
-        if (project->has_job) {
+        if (project->has_job && !is_compaction_first(project)) {
             if (project->is_stopping && project->checkpoint_err.code)
                 break; /* it failed while closing: the log still has everything */
             run_job(project);

@@ -7,9 +7,11 @@
  *             users, and of those in the patch there is, become the new patch; the base masks them
  *     fold    otherwise, once the runs hold 1/4 of the base's events, or the patch 1/20, or the dead
  *             1/20: everything becomes a new base
- *     runs    four runs that don't suffice for a fold become one
+ *     runs    the newest runs, once four are of about the same size, or there are twelve, become one
  *
- * While events are appended that is all, so that a row isn't written again with each checkpoint. When
+ * While events are appended that is all: a row is written again a few times for its runs (a time for
+ * each fourfold) and a few more for the folds, since the base grows by a part of itself between two.
+ * A month can't have more runs than that, for a checkpoint waits for compaction that is behind. When
  * nothing was appended since the last checkpoint began, runs that are left are folded whatever their
  * size, and so are erased users, until each month is at rest.
  *
@@ -22,7 +24,14 @@
 
 #include <stdlib.h>
 
-enum { PATCH_SHARE = 20, FOLD_SHARE = 4, RUNS_MAX = 4, PRESENT_SHARE = 1000 };
+enum {
+    PATCH_SHARE = 20,
+    FOLD_SHARE = 4,
+    RUNS_TOGETHER = 4,
+    RUNS_BEHIND = 12,
+    RUNS_MOST = 12,
+    PRESENT_SHARE = 1000
+};
 
 enum action { REST, RUNS, PATCH, FOLD };
 
@@ -32,6 +41,7 @@ struct plan {
     uint32_t shard;
     struct month_view *month;
     struct row_set *touched; /* PATCH */
+    uint32_t runs;           /* RUNS: so many of the newest */
 };
 
 static struct err no_memory(void)
@@ -176,6 +186,23 @@ static struct err plan_patch(const struct month_view *month, uint32_t rows, uint
     return err;
 }
 
+/* How many of the month's newest runs should become one; 0: they are well as they are. */
+static uint32_t runs_to_merge(const struct month_view *month)
+{
+    uint32_t count = 0;
+    uint64_t rows = 0;
+    if (month->run_count >= RUNS_MOST)
+        return month->run_count;
+    while (count < month->run_count) {
+        const struct part *run = month->runs[month->run_count - count - 1];
+        if (count > 0 && run->rows > 2 * rows)
+            break;
+        rows += run->rows;
+        count++;
+    }
+    return count >= RUNS_TOGETHER ? count : 0;
+}
+
 static struct err plan_month(const struct shard_view *view, struct month_view *month, bool is_idle,
                              struct plan *plan)
 {
@@ -200,7 +227,7 @@ static struct err plan_month(const struct shard_view *view, struct month_view *m
         plan->action = FOLD;
     else if (is_idle && (runs > 0 || erased > 0))
         plan->action = FOLD;
-    else if (month->run_count >= RUNS_MAX)
+    else if ((plan->runs = runs_to_merge(month)) > 0)
         plan->action = RUNS;
     return ok();
 }
@@ -251,7 +278,7 @@ static struct err merge(struct files_store *store, const struct plan *plan, stru
     if (plan->action == PATCH)
         sources[0].only = plan->touched; /* its base comes first */
     if (plan->action == RUNS)
-        first = count - month->run_count;
+        first = count - plan->runs;
     struct merge_job job = {
         .sources = sources + first,
         .count = count - first,
@@ -274,6 +301,23 @@ static struct err merge(struct files_store *store, const struct plan *plan, stru
     return err;
 }
 
+/* The month with `made` (NULL: nothing is left) in place of its newest runs. */
+static struct err make_runs(const struct plan *plan, struct part *made, struct month_view **out)
+{
+    const struct month_view *old = plan->month;
+    uint32_t count = old->run_count - plan->runs;
+    struct part **runs = malloc((count + 1u) * sizeof(struct part *));
+    if (!runs)
+        return no_memory();
+    if (count > 0)
+        memcpy(runs, old->runs, count * sizeof(struct part *));
+    if (made)
+        runs[count++] = made;
+    struct err err = month_view_new(old->month, old->base, old->mask, old->patch, runs, count, out);
+    free(runs);
+    return err;
+}
+
 static struct err make_month(const struct plan *plan, struct part *made, struct month_view **out)
 {
     const struct month_view *old = plan->month;
@@ -281,8 +325,7 @@ static struct err make_month(const struct plan *plan, struct part *made, struct 
     case PATCH:
         return month_view_new(old->month, old->base, plan->touched, made, NULL, 0, out);
     case RUNS:
-        return month_view_new(old->month, old->base, old->mask, old->patch, &made, made != NULL,
-                              out);
+        return make_runs(plan, made, out);
     default:
         return month_view_new(old->month, made, NULL, NULL, NULL, 0, out);
     }
@@ -573,4 +616,18 @@ struct err files_maintain(struct store *base, bool *did_work_out)
                                                     : maintain(store, did_work_out);
     mutex_unlock(&store->background);
     return err;
+}
+
+bool files_is_behind(const struct store *base)
+{
+    struct files_store *store = files_of((struct store *)(uintptr_t)base);
+    bool is_behind = false;
+    mutex_lock(&store->lock);
+    for (uint32_t s = 0; s < store->shards && !is_behind; s++) {
+        const struct shard_view *view = store->manifest->views[s];
+        for (uint32_t m = 0; m < view->month_count && !is_behind; m++)
+            is_behind = view->months[m]->run_count >= RUNS_BEHIND;
+    }
+    mutex_unlock(&store->lock);
+    return is_behind;
 }

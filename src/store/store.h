@@ -147,6 +147,8 @@ struct store_ops {
      * *did_work_out false: nothing to do. While events come in, only what presses is done; the rest
      * is, once nothing was appended since the last checkpoint_begin. */
     struct err (*maintain)(struct store *store, bool *did_work_out);
+    /* A month has so many runs that the next checkpoint should wait for `maintain`. */
+    bool (*is_behind)(const struct store *store);
     struct store_stats (*stats)(const struct store *store);
     void (*close)(struct store *store);
 

@@ -98,6 +98,7 @@ static const struct store_ops files_ops = {
     .checkpoint_begin = files_checkpoint_begin,
     .checkpoint_write = files_checkpoint_write,
     .maintain = files_maintain,
+    .is_behind = files_is_behind,
     .stats = files_stats,
     .close = files_close,
     .snapshot_free = files_snapshot_free,

@@ -124,6 +124,7 @@ void files_set_replaying(struct store *store, bool is_replaying);
 struct err files_checkpoint_begin(struct store *store, uint64_t position);
 struct err files_checkpoint_write(struct store *store, struct bytes extra);
 struct err files_maintain(struct store *store, bool *did_work_out);
+bool files_is_behind(const struct store *store);
 /* Makes `manifest` the durable one; takes it, also on failure. */
 MUST_CHECK struct err files_write_manifest(struct files_store *store, struct manifest *manifest);
 /* Syncs the folder of a shard. */
