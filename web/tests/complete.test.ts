@@ -28,6 +28,9 @@ async function offered(text: string, explicit = false): Promise<string[]> {
 describe('completion', () => {
   it('offers events after the words that take one, the most frequent first', async () => {
     expect((await offered('FUNNEL |', true)).slice(0, 2)).toEqual(["'Viewed'", "'Charged'"]);
+    for (const before of ['FLOW FROM |', 'FLOW TO |', "FLOW FROM 'Viewed' HIDE |", "FLOW FROM 'Viewed' EXPAND |"])
+      expect((await offered(before, true)).slice(0, 2)).toEqual(["'Viewed'", "'Charged'"]);
+    expect(await offered("FLOW FROM 'Viewed' STEPS 3 COL|")).toContain('COLLAPSE');
     expect(await offered("FUNNEL 'Viewed' THEN '|'")).toEqual(["'Viewed'", "'Charged'"]);
     expect(await offered("SELECT count() FROM events WHERE event = 'C|")).toEqual(["'Viewed'", "'Charged'"]);
   });
