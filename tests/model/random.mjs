@@ -167,21 +167,22 @@ function randomExclusions(random, steps) {
 
 export function randomFunnel(random) {
   const count = 2 + random.below(3);
-  const kind = random.pick(["loose", "loose", "strict", "any", "grace", "excluding", "previous"]);
-  const isApart = ["grace", "excluding", "previous"].includes(kind) || random.chance(0.3);
+  // "plain" has a way of its own through the engine.
+  const kind = random.pick(["plain", "plain", "plain", "loose", "loose", "strict", "any", "grace", "excluding", "previous"]);
+  const isApart = ["plain", "grace", "excluding", "previous"].includes(kind) || random.chance(0.3);
   const steps = isApart ? apartSteps(random, count) : Array.from({ length: count }, () => randomStep(random));
   return clean({
     report: "funnel", steps, within: random.pick(["1h", "2h", "12h", "1d", "3d"]),
-    attempt: random.pick([undefined, "best", "first", "each"]),
+    attempt: kind === "plain" ? undefined : random.pick([undefined, "best", "first", "each"]),
     ties: kind === "grace" ? { grace: random.pick(["1s", "1h"]) } : kind === "strict" ? "seq" : random.pick([undefined, "any", "seq"]),
     order: kind === "strict" || kind === "any" ? kind : undefined,
     scope: kind === "strict" && random.chance(0.4) ? "steps" : undefined,
     window_from: kind === "previous" ? "previous" : undefined,
     excluding: kind === "excluding" ? randomExclusions(random, count) : undefined,
-    holding: kind !== "any" && random.chance(0.15) ? ["n"] : undefined,
-    within_session: random.chance(0.1) || undefined,
+    holding: !["plain", "any"].includes(kind) && random.chance(0.15) ? ["n"] : undefined,
+    within_session: (kind !== "plain" && random.chance(0.1)) || undefined,
     complete: random.chance(0.3) ? "in_range" : undefined,
-    by: randomBy(random),
+    by: kind === "plain" ? undefined : randomBy(random),
     span: randomSpan(random),
   });
 }
