@@ -260,6 +260,21 @@ static struct err split_sessions(struct general *general, struct chain_event *ev
     return ok();
 }
 
+/* Sessions were told by all events; among steps, the others stand in nobody's way. Returns how many
+ * are left. */
+static uint32_t drop_bystanders(struct gathered *gathered, struct chain_event *events,
+                                uint32_t count)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!events[i].steps && !events[i].excluded)
+            continue;
+        gathered[kept] = gathered[i];
+        events[kept++] = events[i];
+    }
+    return kept;
+}
+
 /* Room for the counts of groups up to `group`. */
 static struct err grow_groups(struct general *general, uint32_t group)
 {
@@ -354,6 +369,8 @@ static struct err count_row(struct general *general, struct gathered *gathered,
         struct err err = split_sessions(general, events, count);
         if (err.code)
             return err;
+        if (general->plan->tree->is_strict_among_steps)
+            count = drop_bystanders(gathered, events, count);
     }
     if (general->plan->tree->key_count > 0)
         return count_by_key(general, gathered, events, keys, count);

@@ -79,7 +79,7 @@ const CHECKS = [
 ];
 
 async function changeHistory(random, driver, history) {
-  const events = Array.from({ length: random.below(14) }, () => make.randomEvent(random));
+  const events = make.randomEvents(random, random.below(14));
   for (const event of events) history.add(event);
   if (events.length) {
     const body = { events: events.map((e) => ({ identity: e.person, event: e.event, time: e.time, properties: withItems(e) })) };

@@ -42,6 +42,7 @@ const ANCHORS = [0, 1, 2, 3, 13, 14, 24, 25, 36, 48, 72, 73, 74, 85, 96, 144];
 const OFFSETS = [-1, 1, 500, HOUR / 3, HOUR / 3 + 1];
 
 function randomMoment(random) {
+  if (random.chance(0.03)) return NOW + random.pick([-1, 0, 1]);
   const hour = random.chance(0.5) ? random.pick(ANCHORS) : random.below(SPAN_HOURS);
   return START + hour * HOUR + (random.chance(0.3) ? random.pick(OFFSETS) : 0);
 }
@@ -57,6 +58,17 @@ export function randomEvent(random) {
   const items = Array.from({ length: random.chance(0.2) ? 1 + random.below(3) : 0 }, () =>
     ({ kind: random.pick(["k1", "k2", "k3"]), ...(random.chance(0.7) ? { price: 1 + random.below(3) } : {}) }));
   return { person: random.pick(PEOPLE), event: random.pick(EVENTS), time: randomMoment(random), properties, items };
+}
+
+// Some of one person at one moment, in whatever order they come.
+export function randomEvents(random, count) {
+  const events = [];
+  for (let i = 0; i < count; i++) {
+    const event = randomEvent(random);
+    const { person, time } = i > 0 && random.chance(0.25) ? events[i - 1] : event;
+    events.push({ ...event, person, time });
+  }
+  return events;
 }
 
 export function randomProfile(random) {
