@@ -217,15 +217,20 @@ function range(history, span = {}) {
 
 // --- select --------------------------------------------------------------------------------------------
 
-// Runs of one person's rows without a gap of more than 20 minutes.
-function sessions(rows) {
+// Runs of one person's rows, of any group, without a gap of more than 20 minutes; how many have a row
+// of this group.
+function sessions(all, group) {
   const last = new Map();
-  let count = 0;
-  for (const { person, event } of rows) {
-    if (!last.has(person) || event.time - last.get(person) > 20 * 60000) count++;
-    last.set(person, event.time);
+  const inGroup = new Set(group);
+  const met = new Set();
+  let session = 0;
+  for (const row of all) {
+    const { person, event } = row;
+    if (!last.has(person) || event.time - last.get(person).time > 20 * 60000) session++;
+    last.set(person, event);
+    if (inGroup.has(row)) met.add(session);
   }
-  return count;
+  return met.size;
 }
 
 // Between the two nearest ranks, in proportion.
@@ -237,19 +242,19 @@ function percentile(numbers, q) {
   return sorted[below] + (sorted[above] - sorted[below]) * (at - below);
 }
 
-function measure(which, group) {
+function measure(which, group, all) {
   if (which.formula) {
-    const [a, b] = which.of.map((part) => measure(part, group));
+    const [a, b] = which.of.map((part) => measure(part, group, all));
     if (a === null || b === null || (which.formula === "divide" && b === 0)) return null;
     return { add: a + b, subtract: a - b, multiply: a * b, divide: a / b }[which.formula];
   }
   const rows = group.filter((r) => matches(which.where, r.event, r.profile));
   if (which.measure === "count") return rows.length;
   if (which.measure === "users") return new Set(rows.map((r) => r.person)).size;
-  if (which.measure === "sessions") return sessions(rows);
-  const all = rows.map((r) => r.event.properties[which.property]).filter((v) => v !== undefined);
-  if (which.measure === "distinct") return new Set(all.map((v) => JSON.stringify(v))).size;
-  const numbers = all.filter((v) => typeof v === "number");
+  if (which.measure === "sessions") return sessions(all.filter((r) => matches(which.where, r.event, r.profile)), rows);
+  const values = rows.map((r) => r.event.properties[which.property]).filter((v) => v !== undefined);
+  if (which.measure === "distinct") return new Set(values.map((v) => JSON.stringify(v))).size;
+  const numbers = values.filter((v) => typeof v === "number");
   const sum = numbers.reduce((a, b) => a + b, 0);
   switch (which.measure) {
     case "sum": return numbers.length ? sum : null;
@@ -271,18 +276,21 @@ function keyOf(history, key, event, profile) {
 export function select(history, query) {
   const inside = range(history, query.span);
   const groups = new Map();
+  const all = [];
   for (const { person, events, profile } of history.people()) {
     for (const event of events) {
       if (!inside(event.time) || !matches(query.where, event, profile)) continue;
       const keys = (query.group_by ?? []).map((key) => keyOf(history, key, event, profile));
       const name = JSON.stringify(keys);
       if (!groups.has(name)) groups.set(name, { keys, rows: [] });
-      groups.get(name).rows.push({ person, event, profile });
+      const row = { person, event, profile };
+      all.push(row);
+      groups.get(name).rows.push(row);
     }
   }
   if (!query.group_by?.length && groups.size === 0) groups.set("[]", { keys: [], rows: [] });
   return [...groups.values()].map(({ keys, rows }) =>
-    [...keys, ...query.measures.map((m) => measure(m, rows))]);
+    [...keys, ...query.measures.map((m) => measure(m, rows, all))]);
 }
 
 // --- funnels ----------------------------------------------------------------------------------------------
