@@ -63,7 +63,7 @@ struct err files_checkpoint_begin(struct store *base, uint64_t position)
     struct pending *pending = &store->pending;
     pending->is_set = true;
     pending->position = position;
-    pending->events = store->events;
+    pending->events = files_living(store);
     store->appended_before = store->appended;
     for (uint32_t s = 0; s < store->shards; s++) {
         freeze(store->shard[s].view);

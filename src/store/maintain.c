@@ -534,7 +534,7 @@ static struct err show_expired(struct files_store *store, const struct expiry *e
     else
         err = show_months(store, expiry->months, expiry->shards, expiry->count);
     if (!err.code) {
-        store->events -= shown;
+        store->expired += shown;
         store->pending.events -= pending;
     }
     mutex_unlock(&store->counting);

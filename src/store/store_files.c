@@ -34,7 +34,7 @@ static struct store_stats files_stats(const struct store *base)
 {
     /* The lock isn't part of what the caller sees as constant. */
     struct files_store *store = (struct files_store *)(uintptr_t)base;
-    struct store_stats stats = { .events = store->events };
+    struct store_stats stats = { .events = files_living(store) };
     mutex_lock(&store->lock);
     stats.position = store->manifest->position;
     stats.disk_bytes = store->manifest_bytes;

@@ -48,8 +48,9 @@ struct files_store {
     uint32_t shards;
     struct files_shard *shard;
     _Atomic uint64_t next_number;
-    _Atomic uint64_t events;   /* living rows */
-    _Atomic uint64_t appended; /* in this process's life: whether the writer is idle */
+    _Atomic uint64_t events;   /* the writer's: living rows, those that expired among them */
+    _Atomic uint64_t expired;  /* the background's */
+    _Atomic uint64_t appended; /* the writer's, in this process's life: whether it is idle */
     struct mutex lock;
     struct mutex background;
     struct mutex
@@ -72,6 +73,19 @@ struct files_snapshot {
 static inline struct files_store *files_of(struct store *store)
 {
     return (struct files_store *)(void *)store;
+}
+
+/* Of a counter that one thread only changes: a locked instruction for each event would cost more than
+ * all else that appending does. */
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t by)
+{
+    uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, now + by, memory_order_relaxed);
+}
+
+static inline uint64_t files_living(const struct files_store *store)
+{
+    return store->events - store->expired;
 }
 
 /* A reference to the shard's present view. */

@@ -254,8 +254,8 @@ struct err files_append(struct store *base, const struct store_event *events, si
         err = append(store, events[i].user, events[i].user, &events[i]);
         living += !err.code && !is_dead(store, events[i].user);
     }
-    store->events += living;
-    store->appended += count;
+    counter_add(&store->events, living);
+    counter_add(&store->appended, count);
     return err;
 }
 
@@ -308,7 +308,7 @@ static struct err mask_user(struct files_store *store, uint32_t user, bool is_er
         shard_view_unref(view);
         if (err.code)
             return err;
-        store->events -= sealed + tail_count_user(shard->tail, row);
+        counter_add(&store->events, 0 - (sealed + tail_count_user(shard->tail, row)));
     }
     return bury(store, user, is_erased);
 }
@@ -319,7 +319,7 @@ struct err files_mask_user(struct store *base, uint32_t user, bool is_erased)
     struct err err = check_writable(store);
     if (err.code)
         return err;
-    store->appended++;
+    counter_add(&store->appended, 1);
     mutex_lock(&store->counting);
     err = mask_user(store, user, is_erased);
     mutex_unlock(&store->counting);
@@ -407,7 +407,7 @@ struct err files_merge_user(struct store *base, uint32_t from, uint32_t into)
         return err;
     if (from == into)
         return err_new(ERR_INVALID, "store: merge a user into itself");
-    store->appended++;
+    counter_add(&store->appended, 1);
     mutex_lock(&store->counting);
     err = merge_user(store, from, into);
     mutex_unlock(&store->counting);
