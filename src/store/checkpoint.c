@@ -24,7 +24,7 @@ static struct err no_memory(void)
 
 void files_set_replaying(struct store *store, bool is_replaying)
 {
-    enum { RUNS_TOGETHER = 4, RUNS_REPLAYED = 64 };
+    enum { RUNS_TOGETHER = 4, RUNS_REPLAYED = 1024 };
     files_of(store)->runs_together = is_replaying ? RUNS_REPLAYED : RUNS_TOGETHER;
 }
 
