@@ -97,7 +97,7 @@ export class Server {
     return server;
   }
 
-  async launch() {
+  async begin() {
     this.port = this.port ?? (await freePort());
     this.url = `http://127.0.0.1:${this.port}`;
     this.process = spawn(KOLAM, [this.command, "--data", this.folder, "--listen", `127.0.0.1:${this.port}`, ...this.args],
@@ -105,6 +105,10 @@ export class Server {
     this.exited = new Promise((resolve) => this.process.on("exit", (code, signal) => { this.status = code ?? signal; resolve(this.status); }));
     for (const stream of [this.process.stdout, this.process.stderr])
       stream.on("data", (chunk) => { this.output += chunk; });
+  }
+
+  async launch() {
+    await this.begin();
     await eventually(async () => {
       if (this.status !== undefined) throw new Error(`ended with ${this.status}: ${this.output}`);
       return fetch(`${this.url}/readyz`).then((r) => r.ok, () => false);
