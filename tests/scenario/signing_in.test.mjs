@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { Server } from "./server.mjs";
+import { eventually, Server } from "./server.mjs";
 
 let server;
 before(async () => { server = await Server.start(); });
@@ -35,7 +35,7 @@ test("the cookie is for the server only, and tells nothing", async () => {
 
 test("behind TLS the cookie is Secure, too", async () => {
   const secure = await Server.start({ args: ["--https"], setup: false });
-  const token = /\/setup\?token=([\w.~-]+)/.exec(secure.output)[1];
+  const [, token] = await eventually(() => /\/setup\?token=([\w.~-]+)/.exec(secure.output), "the owner's link is printed");
   const response = await secure.request("POST", "/v1/setup", { headers: { "content-type": "application/json" },
     body: JSON.stringify({ token, name: "Asha", email: EMAIL, password: PASSWORD, organisation: "S", project: "S", time_zone: "UTC" }) });
   assert.equal(response.status, 201);
