@@ -528,6 +528,7 @@ static struct err replay_batch(void *ctx, uint64_t position, uint32_t count, str
 {
     struct project *project = ctx;
     struct err err = state_apply(&project->state, position, count, batch, NULL);
+    project->bytes_since_checkpoint += batch.len;
     if (err.code || !project->state.store->ops->wants_flush(project->state.store))
         return err;
     err = finish_replayed(project);
@@ -536,6 +537,7 @@ static struct err replay_batch(void *ctx, uint64_t position, uint32_t count, str
     if (!err.code)
         err = thread_start(&project->background_thread, "kolam-replay", write_replayed, project);
     project->has_job = !err.code;
+    project->bytes_since_checkpoint = 0;
     return err;
 }
 
