@@ -192,29 +192,6 @@ double kolam_rows_real(const struct kolam_rows *rows, size_t column)
     return (double)kolam_rows_int(rows, column);
 }
 
-static void put_cell(struct buf *to, const struct table_cell *cell)
-{
-    char number[32];
-    switch (cell->kind) {
-    case CELL_NULL:
-        break;
-    case CELL_INT:
-        buf_printf(to, "%lld", (long long)cell->integer);
-        break;
-    case CELL_REAL:
-        buf_put(to, bytes_of(number, real_to_text(cell->real, number)));
-        break;
-    case CELL_BOOL:
-        buf_put(to, bytes_from(cell->boolean ? "true" : "false"));
-        break;
-    case CELL_STRING:
-    case CELL_TIME_TEXT:
-    case CELL_JSON:
-        buf_put(to, cell->text);
-        break;
-    }
-}
-
 const char *kolam_rows_text(struct kolam_rows *rows, size_t column, size_t *len_out)
 {
     const struct table_cell *cell = cell_of(rows, column);
@@ -224,7 +201,7 @@ const char *kolam_rows_text(struct kolam_rows *rows, size_t column, size_t *len_
         return "";
     struct buf *text = &rows->texts[column];
     buf_reset(text);
-    put_cell(text, cell);
+    table_put_cell(text, cell);
     size_t len = text->len;
     buf_put_u8(text, 0);
     if (text->is_failed)

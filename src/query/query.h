@@ -131,6 +131,8 @@ MUST_CHECK struct err query_run(const struct query *query, const struct query_so
                                 const struct query_options *options, struct arena *scratch,
                                 struct table *table_out, struct query_problem *problem_out);
 
+/* As in CSV before quoting: nothing for NULL, true or false, a number as JSON has it, the text. */
+void table_put_cell(struct buf *to, const struct table_cell *cell);
 void table_put_json(const struct table *table,
                     struct buf *to); /* {"report","columns","rows","meta"} */
 void table_put_csv(const struct table *table, struct buf *to);  /* safe for spreadsheets */

@@ -299,7 +299,7 @@ void table_put_json(const struct table *table, struct buf *to)
 
 /* --- CSV and text --------------------------------------------------------------------------------- */
 
-static void put_plain(struct buf *to, const struct table_cell *cell)
+void table_put_cell(struct buf *to, const struct table_cell *cell)
 {
     char text[32];
     switch (cell->kind) {
@@ -334,7 +334,7 @@ void table_put_csv(const struct table *table, struct buf *to)
         const struct table_cell *cells = &table->cells[row * table->column_count];
         for (uint32_t i = 0; i < table->column_count; i++) {
             buf_reset(&plain);
-            put_plain(&plain, &cells[i]);
+            table_put_cell(&plain, &cells[i]);
             if (cells[i].kind == CELL_INT || cells[i].kind == CELL_REAL)
                 csv_put_raw(to, buf_bytes(&plain), i == 0);
             else
@@ -376,7 +376,7 @@ static void put_text_row(const struct table *table, const size_t *widths, uint64
         const struct table_cell *cell = &table->cells[row * table->column_count + i];
         bool is_number = cell->kind == CELL_INT || cell->kind == CELL_REAL;
         buf_reset(plain);
-        put_plain(plain, cell);
+        table_put_cell(plain, cell);
         size_t width = width_of(buf_bytes(plain));
         size_t spaces = widths[i] > width ? widths[i] - width : 0;
         if (i > 0)
@@ -410,7 +410,7 @@ void table_put_text(const struct table *table, struct buf *to)
     for (uint64_t cell = 0; cell < table->row_count * table->column_count; cell++) {
         uint32_t column = (uint32_t)(cell % table->column_count);
         buf_reset(&plain);
-        put_plain(&plain, &table->cells[cell]);
+        table_put_cell(&plain, &table->cells[cell]);
         size_t width = width_of(buf_bytes(&plain));
         width = width < 60 ? width : 60; /* one long text doesn't push the rest away */
         if (width > widths[column])
